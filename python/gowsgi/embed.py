@@ -1,0 +1,229 @@
+"""What the server calls in the embedded interpreter.
+
+Arguments and results are simple things, so that the C side needs no more than
+strings, ints and calls. ``setup`` comes first, once, on the interpreter's main
+thread (the one that initialised it); the rest says where it may run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from gowsgi import __version__, apps, errors
+from gowsgi.signals import SignalGuard
+from gowsgi.streams import BodyFile, ErrorStream, FileWrapper, open_body
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = [
+    "BodyFile",
+    "ErrorStream",
+    "FileWrapper",
+    "base_environ",
+    "before_exit",
+    "describe_error",
+    "dump_stacks",
+    "format_exception",
+    "info",
+    "load",
+    "open_body",
+    "register_thread",
+    "run_exit_handlers",
+    "setup",
+]
+
+describe_error = errors.describe
+format_exception = errors.format_exception
+
+
+class SetupError(Exception):
+    """The interpreter cannot be set up as the options ask."""
+
+
+class _Server:
+    """What setup decided, for the functions below."""
+
+    def __init__(self) -> None:
+        self.errors = ErrorStream(2)
+        self.guard = SignalGuard(lambda text: self.errors.write(text))
+        self.threads = 1
+        self.multiprocess = False
+        self.is_set_up = False
+
+
+_server = _Server()
+
+
+def setup(options_json: str) -> None:
+    """Prepares the interpreter for the app. Main thread only.
+
+    A process that was forked after setup and becomes a server of its own calls
+    it again: then only the signals are guarded anew.
+
+    Args:
+        options_json: An object with any of ``chdir`` (str), ``pythonpath``
+            (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
+            ``threads`` (int, 1), ``multiprocess`` (bool) and
+            ``owned_signals`` (list of names).
+
+    Raises:
+        SetupError: If the folder cannot be entered.
+    """
+    from json import loads
+
+    options: dict[str, Any] = loads(options_json)
+    _server.guard.install(options.get("owned_signals") or ())
+    if _server.is_set_up:
+        return
+    _server.is_set_up = True
+    _server.errors = ErrorStream(options.get("error_fd", 2))
+    os.register_at_fork(after_in_child=_server.errors.after_fork)
+    _server.threads = options.get("threads", 1)
+    _server.multiprocess = options.get("multiprocess", False)
+    sys.argv = list(options.get("argv") or ["gowsgi"])
+    _flush_at_line_ends()
+    _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
+
+
+def load(spec: str) -> Callable[..., Any]:
+    """Returns the application that a spec names; see ``gowsgi.apps.load``."""
+    return apps.load(spec)
+
+
+def base_environ() -> dict[str, Any]:
+    """Returns a new dict with what every request's environ holds alike."""
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_SOFTWARE": f"gowsgi/{__version__}",
+        "wsgi.version": (1, 0),
+        "wsgi.errors": _server.errors,
+        "wsgi.multithread": _server.threads > 1,
+        "wsgi.multiprocess": _server.multiprocess,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+    }
+
+
+def register_thread(name: str) -> None:
+    """Makes this thread known to ``threading`` under a name.
+
+    ``threading`` makes a daemonic dummy for a thread it did not start, which
+    interpreter shutdown does not wait for. The main thread keeps its name,
+    since apps compare with ``threading.main_thread()``: call this on it or not.
+
+    Args:
+        name: The name, as in logs and stack dumps.
+    """
+    thread = threading.current_thread()
+    if thread is not threading.main_thread():
+        thread.name = name
+
+
+def run_exit_handlers(signum: int) -> None:
+    """Runs what the app registered for a signal that stops the server.
+
+    Main thread only. Never raises.
+
+    Args:
+        signum: The signal that stops the server.
+    """
+    _server.guard.run(signum)
+
+
+def info() -> str:
+    """Describes the interpreter as a JSON object. Any thread."""
+    from json import dumps
+
+    gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
+    description = {
+        "implementation": sys.implementation.name,
+        "version": ".".join(map(str, sys.version_info[:3])) + _release(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "base_prefix": sys.base_prefix,
+        "path": [str(entry) for entry in sys.path],
+        "gil": gil_enabled,
+        "platform": f"{sys.platform}-{os.uname().machine}",
+        "threads": [thread.name for thread in threading.enumerate()],
+    }
+    return dumps(description)
+
+
+def dump_stacks() -> str:
+    """Returns the stacks of all Python threads, with their names. Any thread."""
+    from traceback import format_stack
+
+    threads = {thread.ident: thread for thread in threading.enumerate()}
+    parts = []
+    for ident, frame in sys._current_frames().items():
+        thread = threads.get(ident)
+        name = "unknown" if thread is None else thread.name
+        native = getattr(thread, "native_id", None)
+        parts.append(f"Thread {name!r} (native id {native or '?'}), most recent call last:\n")
+        parts += format_stack(frame)
+    return "".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def before_exit() -> None:
+    """Flushes the standard streams and ``wsgi.errors``. Never raises."""
+    for stream in (sys.stdout, sys.stderr, _server.errors):
+        try:
+            stream.flush()
+        except Exception:  # None, closed, a broken pipe, the app's own object
+            pass
+
+
+def _release() -> str:
+    info = sys.version_info
+    return "" if info.releaselevel == "final" else f"{info.releaselevel[:1]}{info.serial}"
+
+
+def _flush_at_line_ends() -> None:
+    # Not on a terminal, the interpreter would buffer print() by the block.
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        except Exception:  # None where the descriptor was closed
+            pass
+
+
+def _enter(folder: str) -> str:
+    """Changes to a folder and returns its path, by its symlinks if possible."""
+    logical = os.environ.get("PWD", "")
+    if not _is_current(logical):
+        try:
+            logical = os.getcwd()
+        except OSError as exc:
+            if not os.path.isabs(folder):
+                raise SetupError(f"the current folder cannot be read: {exc.strerror}") from None
+    if folder:
+        try:
+            os.chdir(folder)
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            raise SetupError(f"cannot change to the folder {folder!r}: {reason}") from None
+        logical = os.path.normpath(os.path.join(logical, folder))
+    return logical if _is_current(logical) else os.getcwd()
+
+
+def _is_current(path: str) -> bool:
+    try:
+        return os.path.isabs(path) and os.path.samefile(path, ".")
+    except OSError:
+        return False
+
+
+def _set_paths(current: str, pythonpath: list[str]) -> None:
+    if sys.path[:1] != [current]:
+        sys.path.insert(0, current)
+    # One after another at the front, as gunicorn does: the last one given wins.
+    for entry in pythonpath:
+        path = os.path.abspath(entry)
+        if path not in sys.path:
+            sys.path.insert(0, path)
