@@ -28,7 +28,7 @@ def format_exception(exc: BaseException) -> str:
             report = TracebackException(type(exc), exc, exc.__traceback__)
             _trim(report)
             return _encodable("".join(report.format()))
-        except Exception:
+        except BaseException:
             # A cause, a note or a __getattr__ that breaks the formatter.
             return _format_alone(exc)
     except BaseException:

@@ -40,6 +40,7 @@ class SignalGuard:
         self._handlers: dict[int, Handler] = {}
         self._warned: set[int] = set()
         self._real: dict[tuple[object, str], Any] = {}
+        self._masks = threading.local()
 
     def install(self, owned: Iterable[str]) -> None:
         """Takes over; a second call changes which signals are owned.
@@ -58,7 +59,11 @@ class SignalGuard:
         self._replace(signal, "siginterrupt", self._siginterrupt)
         self._replace(faulthandler, "register", self._register)
         self._replace(faulthandler, "unregister", self._unregister)
-        os.register_at_fork(after_in_child=self._after_fork)
+        os.register_at_fork(
+            before=self._before_fork,
+            after_in_parent=self._restore_mask,
+            after_in_child=self._after_fork,
+        )
 
     def run(self, signum: int) -> None:
         """Runs the handler recorded for a signal, if it is a callable.
@@ -140,12 +145,21 @@ class SignalGuard:
         self._warned.add(number)
         self._report(f"gowsgi: {_caller()} sets {what}, which the server owns: {consequence}\n")
 
+    def _before_fork(self) -> None:
+        # A signal that met the child before _after_fork would be lost in Go's
+        # handler: terminate() right after start() is such a case.
+        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, self._owned)
+
+    def _restore_mask(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
+
     def _after_fork(self) -> None:
         owned, self._owned = self._owned, frozenset()
         set_handler = self._real[signal, "signal"]
         for number in owned:
             # None stands for a handler of unknown origin: nothing to restore.
             set_handler(number, self._handlers.get(number) or signal.SIG_DFL)
+        self._restore_mask()
 
 
 def _as_handler(handler: Any) -> Handler:
