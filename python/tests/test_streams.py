@@ -104,7 +104,7 @@ def test_threads_do_not_mix_lines(tmp_path):
     os.close(fd)
     lines = path.read_text().splitlines()
     assert len(lines) == 1200
-    assert {line for line in lines} == {letter * 50 for letter in "abcd"}
+    assert set(lines) == {letter * 50 for letter in "abcd"}
 
 
 def test_child_of_a_fork_is_not_locked_out(pipe):
@@ -191,7 +191,7 @@ def test_collected_body_closes_without_a_warning():
         del body
         gc.collect()
         # The check can fail: a plain reader does warn.
-        plain = open(body_fd(b"x"), "rb")  # noqa: SIM115
+        plain = open(body_fd(b"x"), "rb")
         del plain
         gc.collect()
     assert [warning.category for warning in caught] == [ResourceWarning]
