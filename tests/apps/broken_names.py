@@ -1,0 +1,3 @@
+"""Has neither `application` nor `app`."""
+
+something_else = 1

@@ -1,0 +1,1 @@
+"""What the tests share: interpreters, server processes, raw HTTP, /proc."""
