@@ -54,7 +54,8 @@ func all(b []byte, bits uint8) bool {
 // cleanValue says whether b holds only what a field value may: no control
 // character but HTAB. Values are most of a head, so they are looked at eight
 // bytes a step; a step that holds a tab or a fault is looked at again byte by
-// byte. (Per byte, a 900-byte browser head costs half as much again.)
+// byte. (Measured on a browser's head of ten fields, 519 bytes: 655 to 750 ns a
+// head so, 790 to 960 ns byte by byte.)
 func cleanValue(b []byte) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for len(b) >= 8 {

@@ -101,7 +101,7 @@ func (c *Chunked) step(b byte) *Error {
 	case c.state == chunkSizeLF && b == '\n':
 		return c.startChunk()
 	case c.state == chunkSizeLF:
-		return errChunkExt // a bare CR
+		return errChunkCR
 	case c.state == chunkDataCR && b == '\r':
 		c.state = chunkDataLF
 		return nil

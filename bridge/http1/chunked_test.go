@@ -8,7 +8,7 @@ import (
 )
 
 // chunkRow is a chunked body (all of in, when it is accepted) and what becomes of
-// it; want is the body, or "more" with more set.
+// it; want is the body, up to the fault where there is one.
 type chunkRow struct {
 	id, rfc string
 	in      string
@@ -54,8 +54,8 @@ var chunkRows = []chunkRow{
 	{"size-latin1", "7.1", "\xb25\r\nhello\r\n", errChunkSize, ""},
 	{"size-lf", "2.2", "5\nhello\r\n", errChunkSize, ""},
 	{"size-lf-ext", "2.2", "5\n;\r\nhello\r\n", errChunkSize, ""},
-	{"size-cr", "2.2", "5\rhello\r\n", errChunkExt, ""},
-	{"size-cr-cr-lf", "2.2", "5\r\r\nhello\r\n", errChunkExt, ""},
+	{"size-cr", "2.2", "5\rhello\r\n", errChunkCR, ""},
+	{"size-cr-cr-lf", "2.2", "5\r\r\nhello\r\n", errChunkCR, ""},
 	{"size-missing-ext", "7.1", ";a\r\nhello\r\n", errChunkSize, ""},
 	{"size-missing-space-ext", "7.1", " ;a=b\r\nhello\r\n", errChunkSize, ""},
 
@@ -91,8 +91,8 @@ var chunkRows = []chunkRow{
 	{"ext-quoted-then-token", "7.1.1", "5;a=\"b\"c\r\nhello\r\n", errChunkExt, ""},
 	{"ext-quote-in-token", "7.1.1", "5;a=b\"c\"\r\nhello\r\n", errChunkExt, ""},
 	{"ext-lf", "2.2", "5;a\nhello\r\n", errChunkExt, ""},
-	{"ext-cr", "2.2", "5;a\rb\r\nhello\r\n", errChunkExt, ""},
-	{"ext-cr-in-value", "2.2", "5;a=b\rc\r\nhello\r\n", errChunkExt, ""},
+	{"ext-cr", "2.2", "5;a\rb\r\nhello\r\n", errChunkCR, ""},
+	{"ext-cr-in-value", "2.2", "5;a=b\rc\r\nhello\r\n", errChunkCR, ""},
 	{"ext-nul", "7.1.1", "5;a\x00\r\nhello\r\n", errChunkExt, ""},
 	{"ext-latin1", "7.1.1", "5;\xe9\r\nhello\r\n", errChunkExt, ""},
 

@@ -72,6 +72,7 @@ var (
 	errChunkSize     = refuse(400, "chunk size is not hexadecimal digits alone")
 	errChunkRange    = refuse(400, "chunk size past 63 bits or 16 digits")
 	errChunkExt      = refuse(400, "malformed chunk extension")
+	errChunkCR       = refuse(400, "CR without LF in a chunk size line")
 	errChunkLine     = refuse(400, "chunk size line too long")
 	errChunkExtTotal = refuse(400, "more chunk extensions than data")
 	errChunkEnd      = refuse(400, "chunk data not followed by CRLF")
