@@ -7,6 +7,7 @@ thread (the one that initialised it); the rest says where it may run.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -82,6 +83,7 @@ def setup(options_json: str) -> None:
         return
     _server.is_set_up = True
     _server.errors = ErrorStream(options.get("error_fd", 2))
+    atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
     _server.threads = options.get("threads", 1)
     _server.multiprocess = options.get("multiprocess", False)
@@ -125,15 +127,15 @@ def register_thread(name: str) -> None:
         thread.name = name
 
 
-def run_exit_handlers(signum: int) -> None:
+def run_exit_handlers(signum: int | str) -> None:
     """Runs what the app registered for a signal that stops the server.
 
-    Main thread only. Never raises.
+    Main thread only. What a handler raises is reported and goes no further.
 
     Args:
-        signum: The signal that stops the server.
+        signum: The number of the signal, also as text.
     """
-    _server.guard.run(signum)
+    _server.guard.run(int(signum))
 
 
 def info() -> str:

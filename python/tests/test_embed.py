@@ -85,6 +85,11 @@ def test_prints_arrive_by_the_line(child):
     assert result.stdout == "kept"
 
 
+def test_half_a_line_is_flushed_at_the_end(child):
+    code = SETUP + "embed.setup('{}')\nembed.base_environ()['wsgi.errors'].write('half')\n"
+    assert child.run(code).stderr == "half"
+
+
 def test_closed_or_replaced_standard_streams(child):
     code = SETUP + (
         "sys.stdout = None\nsys.stderr = object()\nembed.setup('{}')\nembed.before_exit()\n"

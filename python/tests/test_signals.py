@@ -144,6 +144,7 @@ def test_exit_handlers(run):
 calls = []
 signal.signal(signal.SIGTERM, lambda *args: calls.append(args) or sys.exit(3))
 embed.run_exit_handlers(15)
+embed.run_exit_handlers("15")
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 embed.run_exit_handlers(15)
 logged()
@@ -158,7 +159,7 @@ embed.run_exit_handlers(1)
 embed.run_exit_handlers(999)
 result(logged(), calls)
 """)
-    assert calls == [[15, None]]
+    assert calls == [[15, None], [15, None]]
     assert log.startswith("gowsgi: the app's handler for SIGTERM failed\nTraceback")
     assert log.endswith("ZeroDivisionError: division by zero\n")
     assert log.count("Traceback") == 1
