@@ -1,0 +1,269 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gowsgi/gowsgi/bridge/http1"
+)
+
+const (
+	// gather is the largest body piece that is copied behind a head or into a
+	// chunk to go out with one write; a larger one is written from where it lies.
+	gather = 16 << 10
+	// writeStep bounds what one write deadline covers, in bytes: 1 MB to a slow
+	// client must make progress, not be done in time.
+	writeStep = 256 << 10
+)
+
+// answer writes one answer to a connection: frames what the exchange yields.
+type answer struct {
+	conn *conn
+	x    *Exchange
+
+	framing http1.Framing
+	left    int64 // bytes that Length framing still allows
+	status  int
+	sent    int64 // body bytes, without framing
+	keep    bool  // the connection may go on
+}
+
+// run takes parts from the exchange until the answer is whole or cut.
+func (a *answer) run() {
+	c := a.conn
+	started := false
+	for {
+		p := a.x.Next()
+		if p.Err != nil {
+			a.cut(p.Err, started)
+			return
+		}
+		if p.Head != nil {
+			started = true
+			a.begin(p)
+		}
+		err := a.body(p)
+		if err != nil {
+			c.srv.Log.Debug("the client left before its answer was whole", "peer", c.req.Peer.Addr, "error", err)
+			a.x.Leave(ErrGone)
+			a.keep = false
+			return
+		}
+		if a.complete(p.Last) {
+			a.x.Leave(ErrComplete)
+			return
+		}
+	}
+}
+
+// begin decides the framing and puts the head into out.
+func (a *answer) begin(p Part) {
+	c, h := a.conn, p.Head
+	length := int64(-1)
+	if p.Last {
+		length = int64(len(p.Body))
+		if p.File.File != nil {
+			length = p.File.Length
+		}
+	}
+	ans := http1.Answer{
+		Status: h.Status, Lines: h.Lines,
+		ContentLength: h.ContentLength, BodyLength: length,
+		Head: a.x.NoBody, Minor: c.parser.Head.Minor,
+		HasDate: h.HasDate, HasName: h.HasServer,
+	}
+	f, n := ans.Frame()
+	a.status, a.framing, a.left = h.Status, f, n
+	a.keep = c.parser.Head.KeepAlive && f != http1.ToClose && !c.isDraining()
+	ans.Close = !a.keep
+	c.out = ans.AppendHead(c.out[:0], f, n, httpDate(time.Now()), c.srv.Name)
+}
+
+// body writes one part, with what out already holds before it.
+func (a *answer) body(p Part) error {
+	c := a.conn
+	if p.File.File != nil {
+		defer p.File.File.Close()
+	}
+	if a.framing == http1.NoBody {
+		return c.flush(nil, nil)
+	}
+	if p.File.File != nil {
+		return a.sendFile(p.File)
+	}
+	data := p.Body
+	if a.framing == http1.Length && int64(len(data)) > a.left {
+		c.srv.Log.Warn("the application gave more body than its Content-Length; the rest is not sent",
+			"path", string(c.req.Path), "extra_bytes", int64(len(data))-a.left)
+		data = data[:a.left]
+	}
+	a.sent += int64(len(data))
+	a.left -= int64(len(data))
+	var tail []byte
+	if a.framing == http1.Coded {
+		if len(data) > 0 {
+			c.out = http1.AppendChunkHead(c.out, len(data))
+			tail = crlf
+		}
+		if p.Last {
+			tail = lastChunk[len(crlf)-len(tail):]
+		}
+	}
+	return c.flush(data, tail)
+}
+
+var (
+	crlf      = []byte("\r\n")
+	lastChunk = []byte("\r\n" + http1.LastChunk)
+)
+
+// complete tells whether the client has the whole answer. It closes a connection
+// whose answer ended short of its Content-Length.
+func (a *answer) complete(last bool) bool {
+	switch a.framing {
+	case http1.NoBody:
+		return true
+	case http1.Length:
+		if a.left == 0 {
+			return true
+		}
+		if last {
+			a.conn.srv.Log.Warn("the application gave less body than its Content-Length; closing the connection",
+				"path", string(a.conn.req.Path), "missing_bytes", a.left)
+			a.keep = false
+		}
+	}
+	return last
+}
+
+// cut ends an answer that failed: with a whole error answer if nothing was sent,
+// else by a connection that closes before the framing says that it may.
+func (a *answer) cut(err error, started bool) {
+	if !started {
+		a.fail(err)
+		return
+	}
+	a.keep = false
+	if a.framing == http1.ToClose {
+		// A plain close would look like the end of the body.
+		if t, ok := a.conn.nc.(interface{ SetLinger(int) error }); ok {
+			t.SetLinger(0)
+		}
+	}
+}
+
+// fail answers a request that has no answer from the application.
+func (a *answer) fail(err error) {
+	c := a.conn
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout), errors.Is(err, ErrStopped):
+		status = http.StatusServiceUnavailable
+		c.srv.Log.Warn("refused a request", "peer", c.req.Peer.Addr, "status", status, "cause", err)
+	}
+	a.keep = c.parser.Head.KeepAlive && !c.isDraining()
+	a.plain(status, "")
+	if a.x != nil {
+		a.x.Leave(ErrComplete)
+	}
+}
+
+// plain writes a short text as the whole answer.
+func (a *answer) plain(status int, cause string) {
+	c := a.conn
+	text := strconv.Itoa(status) + " " + http.StatusText(status) + "\n"
+	lines := text[:len(text)-1] + "\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	if status == http.StatusServiceUnavailable {
+		lines += "Retry-After: 1\r\n"
+	}
+	if cause != "" {
+		text += cause + "\n"
+	}
+	ans := http1.Answer{
+		Status: status, Lines: []byte(lines), ContentLength: int64(len(text)),
+		Head: a.x != nil && a.x.NoBody, Minor: c.parser.Head.Minor, Close: !a.keep,
+	}
+	f, n := ans.Frame()
+	c.out = ans.AppendHead(c.out[:0], f, n, httpDate(time.Now()), c.srv.Name)
+	a.status = status
+	if f == http1.NoBody {
+		text = ""
+	}
+	a.sent = int64(len(text))
+	if c.flush([]byte(text), nil) != nil {
+		a.keep = false
+	}
+}
+
+// flush writes out, data and tail, in one go when data is small or the connection
+// can gather, and empties out.
+func (c *conn) flush(data, tail []byte) error {
+	if len(data) <= gather {
+		c.out = append(append(c.out, data...), tail...)
+		data, tail = nil, nil
+	}
+	c.writeDeadline()
+	var err error
+	if data == nil {
+		if len(c.out) > 0 {
+			_, err = c.nc.Write(c.out)
+		}
+	} else {
+		first := data[:min(len(data), writeStep)]
+		data = data[len(first):]
+		c.vec = [3][]byte{c.out, first, nil}
+		if len(data) == 0 {
+			c.vec[2], tail = tail, nil
+		}
+		bufs := net.Buffers(c.vec[:])
+		_, err = bufs.WriteTo(c.nc)
+	}
+	for err == nil && len(data) > 0 {
+		c.writeDeadline()
+		step := data[:min(len(data), writeStep)]
+		data = data[len(step):]
+		_, err = c.nc.Write(step)
+	}
+	if err == nil && len(tail) > 0 {
+		_, err = c.nc.Write(tail)
+	}
+	c.out = c.out[:0]
+	if cap(c.out) > keepBuffer+gather {
+		c.out = nil
+	}
+	return err
+}
+
+// sendFile writes a stretch of a file; the kernel copies it where it can
+// (sendfile). A file that ends early leaves the answer short.
+func (a *answer) sendFile(f FilePart) error {
+	c := a.conn
+	length := f.Length
+	if a.framing == http1.Length {
+		length = min(length, a.left)
+	}
+	if err := c.flush(nil, nil); err != nil {
+		return err
+	}
+	if _, err := f.File.Seek(f.Offset, io.SeekStart); err != nil {
+		return err
+	}
+	for length > 0 {
+		c.writeDeadline()
+		n, err := io.CopyN(c.nc, f.File, min(length, writeStep))
+		a.sent += n
+		a.left -= n
+		length -= n
+		if errors.Is(err, io.EOF) {
+			return nil // complete tells of the missing bytes
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

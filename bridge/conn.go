@@ -1,0 +1,310 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gowsgi/gowsgi/bridge/http1"
+)
+
+const (
+	readBuffer = 4 << 10 // bytes; grows for large heads
+	keepBuffer = 16 << 10
+	// coarse is how stale a deadline may get before it is set anew: setting one
+	// costs a lock and a timer, on every request.
+	coarse = time.Second
+)
+
+// conn is one HTTP/1.1 connection: a goroutine that reads a request whole, has it
+// answered, writes the answer, and goes on with the next.
+type conn struct {
+	srv    *Server
+	nc     net.Conn
+	parser http1.Parser
+	req    Request
+
+	buf  []byte // of which buf[r:w] is received and not consumed
+	r, w int
+
+	out    []byte // answer bytes being put together
+	vec    [3][]byte
+	served int // requests
+
+	readBy, writeBy time.Time // the deadlines set
+
+	mu       sync.Mutex
+	idle     bool // waits for a request's first byte
+	draining bool // no further request after this one
+}
+
+func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
+	c := &conn{srv: s, nc: nc}
+	c.req.Local = local
+	if local.Unix {
+		c.req.Peer.Unix = true
+	} else {
+		c.req.Peer = endpoint(nc.RemoteAddr())
+	}
+	c.req.Scheme = "http"
+	return c
+}
+
+func (c *conn) serve() {
+	defer c.nc.Close()
+	for c.await() {
+		if !c.exchange() {
+			return
+		}
+		c.served++
+	}
+}
+
+// await waits for the first byte of a request, at most IdleTime (HeadTime on a new
+// connection). It returns false when the connection is to be closed.
+func (c *conn) await() bool {
+	if c.r < c.w {
+		return true
+	}
+	c.r, c.w = 0, 0
+	if cap(c.buf) > keepBuffer {
+		c.buf = nil
+	}
+	wait := c.srv.Limits.IdleTime
+	if c.served == 0 {
+		wait = c.srv.Limits.HeadTime
+	}
+	c.mu.Lock()
+	c.idle = true
+	if c.draining {
+		wait = drainGrace
+	}
+	c.readDeadline(time.Now().Add(wait))
+	c.mu.Unlock()
+	err := c.fill()
+	c.mu.Lock()
+	c.idle = false
+	draining := c.draining
+	c.mu.Unlock()
+	if err != nil && draining {
+		return c.lastLook()
+	}
+	return err == nil
+}
+
+// lastLook takes the request that reached the kernel at the moment when drain
+// ended the wait: it is served, and its answer says that the connection closes.
+func (c *conn) lastLook() bool {
+	sc, ok := c.nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	c.mu.Lock()
+	c.readDeadline(time.Now().Add(c.srv.Limits.HeadTime))
+	c.mu.Unlock()
+	n := 0
+	err = raw.Read(func(fd uintptr) bool {
+		n, _ = syscall.Read(int(fd), c.buf)
+		return true
+	})
+	if err != nil || n <= 0 {
+		return false
+	}
+	c.w = n
+	return true
+}
+
+// drain makes the present request, if any, the connection's last.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if !c.idle {
+		return
+	}
+	if c.served > 0 {
+		c.readDeadline(time.Unix(1, 0))
+	} else {
+		c.readDeadline(time.Now().Add(drainGrace))
+	}
+}
+
+// cut ends the connection whatever it is doing.
+func (c *conn) cut() {
+	c.drain()
+	c.nc.Close()
+}
+
+func (c *conn) isDraining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
+// readDeadline sets the deadline for reading, unless the one that is set is later
+// by less than coarse. c.mu is held where drain may interfere.
+func (c *conn) readDeadline(t time.Time) {
+	if d := t.Sub(c.readBy); d < 0 || d > coarse {
+		c.nc.SetReadDeadline(t)
+		c.readBy = t
+	}
+}
+
+func (c *conn) writeDeadline() {
+	t := time.Now().Add(c.srv.Limits.WriteTime)
+	if t.Sub(c.writeBy) > coarse {
+		c.nc.SetWriteDeadline(t)
+		c.writeBy = t
+	}
+}
+
+// fill reads once more into buf, behind what is there.
+func (c *conn) fill() error {
+	if c.w == len(c.buf) {
+		grown := make([]byte, max(readBuffer, 2*len(c.buf)))
+		copy(grown, c.buf[:c.w])
+		c.buf = grown
+	}
+	n, err := c.nc.Read(c.buf[c.w:])
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// exchange serves one request; it returns whether the connection goes on.
+func (c *conn) exchange() bool {
+	n, err := c.head()
+	if err != nil {
+		return c.refuse(err)
+	}
+	start := time.Now()
+	c.r += n
+	x := NewExchange()
+	defer x.Release()
+	if err := c.body(x); err != nil {
+		return c.refuse(err)
+	}
+	c.fillRequest(x)
+	x.NoBody = string(c.req.Method) == "HEAD"
+	c.srv.Prepare(&c.req, x)
+	w := answer{conn: c, x: x}
+	if err := c.srv.Pool.Submit(x); err != nil {
+		w.fail(err)
+	} else {
+		w.run()
+	}
+	c.log(start, w.status, w.sent)
+	if !w.keep && c.r < c.w {
+		c.linger() // unread bytes would reset the connection, and the answer with it
+	}
+	return w.keep
+}
+
+// head reads until the parser has a whole head; n is its size in buf[r:w].
+func (c *conn) head() (n int, err error) {
+	if c.r > 0 {
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+	}
+	c.parser.Reset(c.srv.Limits.Head)
+	deadline := false
+	for {
+		n, err := c.parser.Parse(c.buf[:c.w])
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if !deadline {
+			deadline = true
+			c.mu.Lock()
+			c.readDeadline(time.Now().Add(c.srv.Limits.HeadTime))
+			c.mu.Unlock()
+		}
+		if err := c.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (c *conn) fillRequest(x *Exchange) {
+	h := &c.parser.Head
+	r := &c.req
+	r.Method, r.Target, r.Path, r.Query, r.Host = h.Method, h.Target, h.Path, h.Query, h.Host
+	r.Fields = h.Fields
+	r.Proto = "HTTP/1.1"
+	if h.Minor == 0 {
+		r.Proto = "HTTP/1.0"
+	}
+	r.BodyLength = -1
+	if h.Chunked || h.ContentLength >= 0 {
+		r.BodyLength = x.Body.Size()
+	}
+}
+
+// refuse answers what never reached the application, if the client can still use
+// an answer, and ends the connection.
+func (c *conn) refuse(err error) bool {
+	var bad *http1.Error
+	switch {
+	case errors.As(err, &bad):
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		bad = &http1.Error{Status: 408, Cause: "the request did not arrive in time"}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		bad = &http1.Error{Status: 400, Cause: "the request's body ended early"}
+	case errors.Is(err, io.EOF):
+		if c.w == 0 {
+			return false
+		}
+		bad = &http1.Error{Status: 400, Cause: "the request's head ended early"}
+	case errors.Is(err, errBodyFile):
+		c.srv.Log.Error("cannot keep a request's body", "peer", c.req.Peer.Addr, "error", err)
+		bad = &http1.Error{Status: 500, Cause: "the body could not be kept"}
+	default:
+		c.srv.Log.Debug("connection lost while reading a request", "peer", c.req.Peer.Addr, "error", err)
+		return false
+	}
+	c.srv.Log.Warn("refused a request", "peer", c.req.Peer.Addr, "status", bad.Status, "cause", bad.Cause)
+	c.req.Fields, c.req.Target, c.req.Method = nil, nil, nil // not to be trusted in a log
+	w := answer{conn: c}
+	w.plain(bad.Status, bad.Cause)
+	c.log(time.Now(), w.status, w.sent)
+	c.linger()
+	return false
+}
+
+func (c *conn) log(start time.Time, status int, sent int64) {
+	if c.srv.Access == nil || status == 0 {
+		return
+	}
+	e := AccessEntry{Request: &c.req, Start: start, Took: time.Since(start), Status: status, Bytes: sent}
+	c.srv.Access.Log(&e)
+}
+
+const (
+	lingerTime  = 5 * time.Second
+	lingerBytes = 64 << 20
+)
+
+// linger closes the writing side, then takes what the client still sends, for a
+// bounded time and size: closing with unread bytes makes the kernel send a reset,
+// which can destroy the answer on its way (RFC 9112, 9.6).
+func (c *conn) linger() {
+	hc, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || hc.CloseWrite() != nil {
+		return
+	}
+	c.mu.Lock()
+	c.readBy = time.Now().Add(lingerTime)
+	c.nc.SetReadDeadline(c.readBy)
+	c.mu.Unlock()
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, lingerBytes)) // any end is fine
+}

@@ -1,0 +1,268 @@
+package bridge
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Errors that an exchange ends with, beside the application's own.
+var (
+	// ErrGone: the front has left (client gone, write deadline passed).
+	ErrGone = errors.New("the client is gone")
+	// ErrComplete: the front has all the body that its framing allows.
+	ErrComplete = errors.New("the answer is complete")
+	// ErrNoBody: the answer has no body, so none need be made.
+	ErrNoBody = errors.New("the answer has no body")
+	// ErrQueueFull: as many requests as allowed wait for a thread.
+	ErrQueueFull = errors.New("the queue is full")
+	// ErrQueueTimeout: no thread was free within the queue's wait limit.
+	ErrQueueTimeout = errors.New("no thread was free in time")
+	// ErrStopped: the pool takes no more requests.
+	ErrStopped = errors.New("the server is stopping")
+	// ErrFailed: the application failed; the cause went to the log.
+	ErrFailed = errors.New("the application failed")
+)
+
+// Head is an answer's head, checked by the executor (PEP 3333, "The
+// start_response() Callable").
+type Head struct {
+	Status int
+	// Lines is the status as the application gave it ("200 OK"), then its
+	// fields, each line ended by CRLF, without Content-Length.
+	Lines         []byte
+	ContentLength int64 // bytes; -1 when the application set none
+	HasDate       bool  // Lines has a Date field
+	HasServer     bool  // Lines has a Server field
+}
+
+// highWater is how many body bytes an exchange holds, at most one chunk more,
+// before the executor has to wait for the client to take some.
+const highWater = 64 << 10
+
+// Exchange is one request and its answer on their way between a front (one
+// goroutine) and an executor (one thread, and for write() its helper). The front
+// sets Record, Body and NoBody, submits, and calls Next until the last part; the
+// executor calls Respond, Write and Finish. Both ends hold it until they are
+// done; the later one hands it back for reuse.
+type Exchange struct {
+	Record Record
+	Body   Body
+	NoBody bool // the answer's body is not wanted: a HEAD request
+
+	queued time.Time
+	holds  atomic.Int32
+
+	ready chan struct{} // to the front: something changed
+	space chan struct{} // to the executor: something was taken, or the front left
+
+	mu        sync.Mutex
+	head      Head
+	lines     []byte // backs head.Lines
+	responded bool
+	headTaken bool
+	pending   []byte // body bytes that the front has not taken
+	taken     []byte // the last ones it took, for swapping
+	file      FilePart
+	last      bool  // nothing comes after pending
+	err       error // the answer ends here, not as it should
+	left      error // why the front takes no more: ErrGone, ErrComplete, ErrNoBody
+}
+
+// FilePart is a stretch of a file as an answer's body.
+type FilePart struct {
+	File   *os.File // owned by who holds the part
+	Offset int64    // bytes from the file's start
+	Length int64    // bytes
+}
+
+// Part is what Next returns: a piece of an answer, in order.
+type Part struct {
+	Head *Head    // with the first part only
+	Body []byte   // until the next call of Next
+	File FilePart // instead of Body, for the whole body; File.File is the caller's to close
+	Last bool     // nothing follows
+	Err  error    // the answer ends without being whole
+}
+
+var exchanges = sync.Pool{New: func() any {
+	return &Exchange{ready: make(chan struct{}, 1), space: make(chan struct{}, 1)}
+}}
+
+// NewExchange returns an empty exchange, held by the caller.
+func NewExchange() *Exchange {
+	x := exchanges.Get().(*Exchange)
+	x.holds.Store(1)
+	return x
+}
+
+// Release gives up the front's or the executor's hold.
+func (x *Exchange) Release() {
+	if x.holds.Add(-1) > 0 {
+		return
+	}
+	if x.file.File != nil {
+		x.file.File.Close() // never taken by the front
+	}
+	x.Body.reset()
+	*x = Exchange{
+		Record: x.Record[:0], Body: x.Body, ready: x.ready, space: x.space,
+		lines: x.lines[:0], pending: trim(x.pending), taken: trim(x.taken),
+	}
+	drain(x.ready)
+	drain(x.space)
+	exchanges.Put(x)
+}
+
+func trim(b []byte) []byte {
+	if cap(b) > 4*highWater {
+		return nil
+	}
+	return b[:0]
+}
+
+func drain(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Respond gives the answer's head and the first bytes of its body, which are
+// copied; last says that the body is whole. It returns nil when the front wants
+// more of the body, else why not.
+func (x *Exchange) Respond(h Head, body []byte, last bool) error {
+	x.mu.Lock()
+	x.setHead(h)
+	if x.NoBody || h.Status == 204 || h.Status == 304 {
+		x.left = cmpErr(x.left, ErrNoBody)
+	} else {
+		x.pending = append(x.pending, body...)
+	}
+	x.last = last
+	left := x.left
+	x.mu.Unlock()
+	signal(x.ready)
+	return left
+}
+
+// RespondFile gives the answer's head and a stretch of a file as its whole body.
+// The exchange owns the file from here on.
+func (x *Exchange) RespondFile(h Head, f FilePart) {
+	x.mu.Lock()
+	x.setHead(h)
+	x.file, x.last = f, true
+	x.mu.Unlock()
+	signal(x.ready)
+}
+
+func (x *Exchange) setHead(h Head) {
+	x.lines = append(x.lines[:0], h.Lines...)
+	x.head, x.responded = h, true
+	x.head.Lines = x.lines
+}
+
+// Write adds a copy of p to the body; last says that the body is whole now. It
+// waits while the front has more than highWater bytes to write, at most for the
+// front's own write deadline. It returns why the front takes no more, if so.
+func (x *Exchange) Write(p []byte, last bool) error {
+	x.mu.Lock()
+	for x.left == nil && len(x.pending) >= highWater {
+		x.mu.Unlock()
+		<-x.space
+		x.mu.Lock()
+	}
+	left := x.left
+	if left == nil {
+		x.pending = append(x.pending, p...)
+	}
+	x.last = x.last || last
+	x.mu.Unlock()
+	signal(x.ready)
+	return left
+}
+
+// Fail ends the answer with err: a 500 when the front has no head yet, else a cut
+// connection.
+func (x *Exchange) Fail(err error) {
+	x.mu.Lock()
+	x.err = cmpErr(x.err, err)
+	x.mu.Unlock()
+	signal(x.ready)
+}
+
+// Responded tells whether a head was given.
+func (x *Exchange) Responded() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.responded
+}
+
+// Next waits for the next part of the answer. After a part with Last or Err it
+// must not be called again. There is no limit here on how long the application
+// may take before its first part or between two.
+func (x *Exchange) Next() Part {
+	for {
+		x.mu.Lock()
+		if p, ok := x.take(); ok {
+			x.mu.Unlock()
+			signal(x.space)
+			return p
+		}
+		x.mu.Unlock()
+		<-x.ready
+	}
+}
+
+// take returns what there is to give to the front; x.mu is held.
+func (x *Exchange) take() (Part, bool) {
+	var p Part
+	if x.err != nil && !x.headTaken {
+		return Part{Err: x.err}, true // whatever was pending, a clean 500 is better
+	}
+	if x.responded && !x.headTaken {
+		x.headTaken = true
+		p.Head = &x.head
+	}
+	if x.file.File != nil {
+		p.File, x.file = x.file, FilePart{}
+	}
+	if len(x.pending) > 0 {
+		x.taken, x.pending = x.pending, x.taken[:0]
+		p.Body = x.taken
+	}
+	p.Last = x.last && x.headTaken
+	if p.Head == nil && p.Body == nil && !p.Last {
+		if x.err == nil {
+			return p, false
+		}
+		p.Err = x.err
+	}
+	return p, true
+}
+
+// Leave tells the executor that the front takes no more, and why: ErrGone or
+// ErrComplete. What is pending is dropped.
+func (x *Exchange) Leave(why error) {
+	x.mu.Lock()
+	x.left = cmpErr(x.left, why)
+	x.pending = x.pending[:0]
+	x.mu.Unlock()
+	signal(x.space)
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,136 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gowsgi/gowsgi/bridge/http1"
+)
+
+var errBodyFile = errors.New("body file")
+
+var errTooLarge = &http1.Error{Status: 413, Cause: "the request's body is larger than this server takes"}
+
+const bodyChunk = 64 << 10
+
+var bodyChunks = sync.Pool{New: func() any { b := make([]byte, bodyChunk); return &b }}
+
+// body reads the whole body into x.Body. The head's slices stay valid: what is
+// read on the way lies behind the head in buf, or in a new buf.
+func (c *conn) body(x *Exchange) error {
+	h := &c.parser.Head
+	limit := c.srv.Limits.MaxBody
+	if !h.Chunked && h.ContentLength <= 0 {
+		return nil
+	}
+	if limit > 0 && h.ContentLength > limit {
+		return errTooLarge
+	}
+	if h.Expect100 && c.r == c.w {
+		c.writeDeadline()
+		if _, err := io.WriteString(c.nc, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+			return err
+		}
+	}
+	if h.Chunked {
+		return c.chunkedBody(x, limit)
+	}
+	return c.sizedBody(x, h.ContentLength)
+}
+
+func (c *conn) sizedBody(x *Exchange, left int64) error {
+	if have := min(int64(c.w-c.r), left); have > 0 {
+		if err := c.keep(x, c.buf[c.r:c.r+int(have)]); err != nil {
+			return err
+		}
+		c.r += int(have)
+		left -= have
+	}
+	if left == 0 {
+		return nil
+	}
+	chunk := bodyChunks.Get().(*[]byte)
+	defer bodyChunks.Put(chunk)
+	for left > 0 {
+		c.bodyDeadline()
+		n, err := c.nc.Read((*chunk)[:min(left, bodyChunk)])
+		if n > 0 {
+			if err := c.keep(x, (*chunk)[:n]); err != nil {
+				return err
+			}
+			left -= int64(n)
+			continue
+		}
+		return unexpected(err)
+	}
+	return nil
+}
+
+func (c *conn) chunkedBody(x *Exchange, limit int64) error {
+	var dec http1.Chunked
+	dec.Reset(http1.DefaultChunkedLimits())
+	headEnd := c.r
+	for {
+		for c.r < c.w {
+			n, data, done, err := dec.Decode(c.buf[c.r:c.w])
+			if err != nil {
+				return err
+			}
+			c.r += n
+			if limit > 0 && x.Body.Size()+int64(len(data)) > limit {
+				return errTooLarge
+			}
+			if err := c.keep(x, data); err != nil {
+				return err
+			}
+			if done {
+				return nil
+			}
+			if n == 0 {
+				break
+			}
+		}
+		headEnd = c.makeRoom(headEnd)
+		c.bodyDeadline()
+		if err := c.fill(); err != nil {
+			return unexpected(err)
+		}
+	}
+}
+
+// makeRoom frees the part of buf behind the head, which must not move; when that
+// is small it goes on in a new buffer and leaves the old one to the head's slices.
+func (c *conn) makeRoom(headEnd int) int {
+	if len(c.buf)-headEnd < readBuffer {
+		fresh := make([]byte, keepBuffer)
+		c.w = copy(fresh, c.buf[c.r:c.w])
+		c.buf, c.r = fresh, 0
+		return 0
+	}
+	c.w = headEnd + copy(c.buf[headEnd:], c.buf[c.r:c.w])
+	c.r = headEnd
+	return headEnd
+}
+
+func (c *conn) keep(x *Exchange, p []byte) error {
+	if err := x.Body.write(p, c.srv.Limits.BodyMemory, c.srv.Limits.TempDir); err != nil {
+		return fmt.Errorf("%w: %w", errBodyFile, err)
+	}
+	return nil
+}
+
+func (c *conn) bodyDeadline() {
+	c.mu.Lock()
+	c.readDeadline(time.Now().Add(c.srv.Limits.ReadTime))
+	c.mu.Unlock()
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,57 @@
+package bridge
+
+import "github.com/gowsgi/gowsgi/bridge/http1"
+
+// Request is one request as a front received it, its body complete. The slices
+// point into the connection's buffer: they hold until the answer is written.
+type Request struct {
+	Method, Target []byte // as received
+	Path, Query    []byte // of the target, still percent-encoded
+	Proto          string // "HTTP/1.1"
+	Host           []byte // the Host field or, before it, an absolute target's authority
+	Fields         []http1.Field
+	Scheme         string // "http" or "https"
+
+	// BodyLength is the size of the complete body in bytes; -1 when the
+	// request came without one (no length, no transfer coding).
+	BodyLength int64
+
+	Peer  Endpoint // the client's end of the connection
+	Local Endpoint // the listener's end
+}
+
+// Endpoint is one end of a connection in the form that an environ wants.
+type Endpoint struct {
+	Addr, Port string // Port is "" for a unix socket
+	Unix       bool
+}
+
+// Field returns the value of the first field of that name (any case), nil
+// without one.
+func (r *Request) Field(name string) []byte {
+	for i := range r.Fields {
+		if equalFold(r.Fields[i].Name, name) {
+			return r.Fields[i].Value
+		}
+	}
+	return nil
+}
+
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

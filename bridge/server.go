@@ -1,0 +1,195 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/hashicorp/go-hclog"
+)
+
+// Limits bounds what one connection may take. DefaultLimits documents the values.
+type Limits struct {
+	Head       http1.Limits
+	MaxBody    int64         // bytes; 0: none. A longer one gets 413 before it is read
+	BodyMemory int64         // bytes of a body kept in memory; the rest goes to a file
+	TempDir    string        // where such files are made; "": the system's folder
+	HeadTime   time.Duration // from a head's first byte to its last; for a new connection, from its start
+	IdleTime   time.Duration // a kept connection without a request
+	ReadTime   time.Duration // the longest wait for the next bytes of a body
+	WriteTime  time.Duration // the longest wait for the client to take bytes of an answer
+}
+
+// DefaultLimits returns gunicorn's limits where it has them. Its keep-alive of 2 s
+// is for servers where an idle connection costs a thread; here it costs a
+// goroutine, so that 75 s (nginx's default) lets proxies and browsers reuse theirs.
+func DefaultLimits() Limits {
+	return Limits{
+		Head:       http1.DefaultLimits(),
+		BodyMemory: 1 << 20,
+		HeadTime:   60 * time.Second,
+		IdleTime:   75 * time.Second,
+		ReadTime:   60 * time.Second,
+		WriteTime:  60 * time.Second,
+	}
+}
+
+// drainGrace is how long a connection that has not sent its first request may
+// stay when the server stops: its client has just connected and is about to.
+const drainGrace = time.Second
+
+// Server accepts connections and carries each of their requests to its pool. Set
+// the exported fields before the first Serve; all but Prepare, Pool and Log may
+// be left at zero.
+type Server struct {
+	Pool    *Pool
+	Prepare func(*Request, *Exchange) // fills x.Record; runs on the connection's goroutine
+	Log     hclog.Logger
+	Access  AccessLogger // nil: none
+	Limits  Limits
+	Name    string // of the Server field; "": none is sent
+
+	draining atomic.Bool
+	open     atomic.Int64 // connections
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	listeners map[net.Listener]struct{}
+	done      sync.WaitGroup // connections
+}
+
+// AccessLogger takes one entry for each request that got an answer. Log is called
+// on the connection's goroutine and must be quick and safe for concurrent use;
+// the entry holds only during the call.
+type AccessLogger interface {
+	Log(e *AccessEntry)
+}
+
+// AccessEntry is what one line of an access log is made of.
+type AccessEntry struct {
+	Request *Request // its fields may be empty when the head was refused
+	Start   time.Time
+	Took    time.Duration // from the head's last byte to the answer's last
+	Status  int
+	Bytes   int64 // of the answer's body as the application gave it and the client got it
+}
+
+// Connections returns how many are open now.
+func (s *Server) Connections() int64 { return s.open.Load() }
+
+// Serve accepts connections from l until Shutdown. It returns nil after Shutdown,
+// else why it cannot accept any more.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l) {
+		return l.Close()
+	}
+	local := endpoint(l.Addr())
+	pause := time.Duration(0)
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.start(nc, local)
+		case s.draining.Load():
+			l.Close()
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			// Out of descriptors, say: what is being served will free some.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.Log.Error("cannot accept a connection; trying again", "error", err, "in", pause)
+			time.Sleep(pause)
+		}
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners = map[net.Listener]struct{}{}
+		s.conns = map[*conn]struct{}{}
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) start(nc net.Conn, local Endpoint) {
+	c := newConn(s, nc, local)
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.done.Add(1)
+	s.mu.Unlock()
+	s.open.Add(1)
+	go func() {
+		defer func() {
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
+			s.open.Add(-1)
+			s.done.Done()
+		}()
+		c.serve()
+	}()
+}
+
+// acceptGrace is how long a stopping server still takes what waits in the
+// listener's backlog.
+const acceptGrace = 20 * time.Millisecond
+
+// Shutdown stops accepting, lets the requests that are under way finish and
+// closes idle connections. When ctx ends first it cuts what is left and returns
+// ctx's error. The pool goes on: stop it afterwards.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	for l := range s.listeners {
+		if d, ok := l.(interface{ SetDeadline(time.Time) error }); ok {
+			d.SetDeadline(time.Now().Add(acceptGrace)) // Serve closes it then
+		} else {
+			l.Close()
+		}
+	}
+	for c := range s.conns {
+		c.drain()
+	}
+	s.mu.Unlock()
+
+	finished := make(chan struct{})
+	go func() {
+		time.Sleep(acceptGrace) // so that what Serve still accepts is counted
+		s.done.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+		return nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		for c := range s.conns {
+			c.cut()
+		}
+		s.mu.Unlock()
+		return ctx.Err()
+	}
+}
+
+func endpoint(a net.Addr) Endpoint {
+	if u, ok := a.(*net.UnixAddr); ok {
+		return Endpoint{Addr: u.Name, Unix: true}
+	}
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return Endpoint{Addr: a.String()}
+	}
+	return Endpoint{Addr: host, Port: port}
+}

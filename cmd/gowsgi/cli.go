@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gowsgi/gowsgi/pyembed"
+	"github.com/gowsgi/gowsgi/python"
+	"github.com/urfave/cli/v2"
+)
+
+// Exit codes, gunicorn's.
+const (
+	exitOK      = 0
+	exitConfig  = 1 // bad arguments, no Python, cannot listen
+	exitBoot    = 3 // the application failed to import
+	exitAppSpec = 4 // the application was not found where the spec says
+)
+
+// exitError is an error that ends the process with a code. It is printed unless
+// silent.
+type exitError struct {
+	code   int
+	err    error
+	silent bool // said already
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// run is the whole program: it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	app := newApp(stdout, stderr)
+	err := app.Run(gatherFlags(app, args))
+	if err == nil {
+		return exitOK
+	}
+	code, silent := exitConfig, false
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code, silent = exit.code, exit.silent
+	}
+	if !silent {
+		fmt.Fprintf(stderr, "gowsgi: %v\n", err)
+		printPythonError(stderr, err)
+	}
+	return code
+}
+
+// printPythonError adds what one line cannot say: the traceback and the hint.
+func printPythonError(w io.Writer, err error) {
+	var py *pyembed.Error
+	if !errors.As(err, &py) {
+		return
+	}
+	if py.Traceback != "" {
+		fmt.Fprint(w, py.Traceback)
+	}
+	if py.Hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", py.Hint)
+	}
+}
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	return &cli.App{
+		Name:    "gowsgi",
+		Usage:   "serve WSGI applications: Flask, Django and every other",
+		Version: python.Version(),
+		Writer:  stdout, ErrWriter: stderr,
+		HideHelpCommand:           true,
+		DisableSliceFlagSeparator: true, // --env A=1,2 is one value
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              usageError,
+		Commands: []*cli.Command{
+			runCommand(stdout, stderr),
+			checkCommand(stdout, stderr),
+			versionCommand(stdout),
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return fmt.Errorf("there is no command %q: did you mean `gowsgi run %s`?", c.Args().First(), c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+}
+
+// usageError keeps cli from printing the whole help in front of one bad flag.
+func usageError(c *cli.Context, err error, _ bool) error {
+	return fmt.Errorf("%w (`%s --help` lists the options)", err, c.Command.FullName())
+}
+
+func versionCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the version",
+		Action: func(*cli.Context) error {
+			_, err := fmt.Fprintf(stdout, "gowsgi %s\n", python.Version())
+			return err
+		},
+	}
+}
+
+// appArgument returns the application's spec, the one positional argument.
+func appArgument(c *cli.Context) (string, error) {
+	switch c.NArg() {
+	case 1:
+		return c.Args().First(), nil
+	case 0:
+		return "", fmt.Errorf("no application: say which, as in `gowsgi %s myapp:app`", c.Command.Name)
+	}
+	return "", fmt.Errorf("one application at a time: %q is too many", c.Args().Slice()[1:])
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/hashicorp/go-hclog"
+	"github.com/urfave/cli/v2"
+)
+
+// config is what `run` was asked for, checked.
+type config struct {
+	app        string
+	binds      []string
+	threads    int
+	dir        string
+	python     string
+	pythonPath []string
+	logLevel   hclog.Level
+	accessLog  string // "": none
+	graceful   time.Duration
+	limits     bridge.Limits
+	pool       bridge.PoolLimits
+}
+
+// defaultThreads is explained in RATIONALE.md, "How many threads by default?".
+const defaultThreads = 1
+
+func pythonFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "chdir", Usage: "change to `DIR` before the application is loaded"},
+		&cli.StringFlag{Name: "python", EnvVars: []string{"GOWSGI_PYTHON"},
+			Usage: "the interpreter, a `PATH` such as venv/bin/python (default: VIRTUAL_ENV, .venv, then python3 on PATH)"},
+		&cli.StringFlag{Name: "pythonpath", Usage: "`DIRS`, separated by commas, to import from"},
+		&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set an environment variable, `NAME=VALUE` (repeatable)"},
+		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "debug, info, warning or error: a `LEVEL`"},
+		&cli.IntFlag{Name: "threads", Value: defaultThreads, Usage: "`N` requests run in Python at a time"},
+	}
+}
+
+func serveFlags() []cli.Flag {
+	l := bridge.DefaultLimits()
+	seconds := func(d time.Duration) float64 { return d.Seconds() }
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "bind", Aliases: []string{"b"}, Usage: "listen on `ADDRESS`: HOST:PORT (repeatable; default 127.0.0.1:8000)"},
+		&cli.StringFlag{Name: "access-logfile", Usage: "write the access log to `FILE`, - for stdout"},
+		&cli.Float64Flag{Name: "graceful-timeout", Value: 30, Usage: "`SECONDS` that requests may take to finish when the server stops"},
+		&cli.Float64Flag{Name: "keep-alive", Value: seconds(l.IdleTime), Usage: "`SECONDS` an idle connection is kept"},
+		&cli.Float64Flag{Name: "header-timeout", Value: seconds(l.HeadTime), Usage: "`SECONDS` a request's head may take to arrive"},
+		&cli.Float64Flag{Name: "read-timeout", Value: seconds(l.ReadTime), Usage: "`SECONDS` without a byte of a request's body"},
+		&cli.Float64Flag{Name: "write-timeout", Value: seconds(l.WriteTime), Usage: "`SECONDS` without the client taking a byte of its answer"},
+		&cli.IntFlag{Name: "limit-request-line", Value: l.Head.RequestLine, Usage: "`BYTES` of a request line"},
+		&cli.IntFlag{Name: "limit-request-fields", Value: l.Head.Fields, Usage: "header fields in a request, `N`"},
+		&cli.IntFlag{Name: "limit-request-field_size", Aliases: []string{"limit-request-field-size"}, Value: l.Head.FieldSize, Usage: "`BYTES` of a header field"},
+		&cli.Int64Flag{Name: "max-body", Usage: "`BYTES` of a request's body, 0 for no limit"},
+		&cli.Int64Flag{Name: "body-memory", Value: l.BodyMemory, Usage: "`BYTES` of a request's body kept in memory; a longer one goes to a temporary file"},
+		&cli.IntFlag{Name: "queue-size", Value: 2048, Usage: "`N` requests may wait for a thread; further ones get 503"},
+		&cli.Float64Flag{Name: "queue-timeout", Value: 30, Usage: "`SECONDS` a request may wait for a thread before it gets 503"},
+	}
+}
+
+func runConfig(c *cli.Context) (*config, error) {
+	cfg, err := pythonConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	cfg.binds = c.StringSlice("bind")
+	if len(cfg.binds) == 0 {
+		cfg.binds = []string{"127.0.0.1:8000"}
+	}
+	cfg.accessLog = c.String("access-logfile")
+	seconds := func(name string) time.Duration {
+		s := c.Float64(name)
+		if s <= 0 && err == nil {
+			err = fmt.Errorf("--%s %v: it must be more than 0 seconds", name, s)
+		}
+		return time.Duration(s * float64(time.Second))
+	}
+	cfg.graceful = seconds("graceful-timeout")
+	cfg.limits = bridge.Limits{
+		Head: http1.Limits{
+			RequestLine: c.Int("limit-request-line"),
+			Fields:      c.Int("limit-request-fields"),
+			FieldSize:   c.Int("limit-request-field_size"),
+		},
+		MaxBody:    c.Int64("max-body"),
+		BodyMemory: c.Int64("body-memory"),
+		HeadTime:   seconds("header-timeout"),
+		IdleTime:   seconds("keep-alive"),
+		ReadTime:   seconds("read-timeout"),
+		WriteTime:  seconds("write-timeout"),
+	}
+	cfg.pool = bridge.PoolLimits{Queue: c.Int("queue-size"), Wait: seconds("queue-timeout")}
+	for _, name := range []string{"limit-request-line", "limit-request-fields", "limit-request-field_size", "queue-size"} {
+		if c.Int(name) <= 0 && err == nil {
+			err = fmt.Errorf("--%s %d: it must be more than 0", name, c.Int(name))
+		}
+	}
+	return cfg, err
+}
+
+// pythonConfig reads what `run` and `check` have in common, and sets the
+// environment's variables.
+func pythonConfig(c *cli.Context) (*config, error) {
+	app, err := appArgument(c)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &config{app: app, threads: c.Int("threads"), dir: c.String("chdir"), python: c.String("python")}
+	if cfg.threads < 1 || cfg.threads > 1000 {
+		return nil, fmt.Errorf("--threads %d: it must be from 1 to 1000", cfg.threads)
+	}
+	if p := c.String("pythonpath"); p != "" {
+		cfg.pythonPath = strings.Split(p, ",")
+	}
+	level := strings.ToLower(c.String("log-level"))
+	switch level {
+	case "warning":
+		level = "warn"
+	case "critical":
+		level = "error"
+	}
+	if cfg.logLevel = hclog.LevelFromString(level); cfg.logLevel == hclog.NoLevel {
+		return nil, fmt.Errorf("--log-level %s: it must be debug, info, warning, error or critical", c.String("log-level"))
+	}
+	for _, pair := range c.StringSlice("env") {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--env %s: it must be NAME=VALUE", pair)
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return nil, fmt.Errorf("--env %s: %w", pair, err)
+		}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,14 @@
+package pyembed
+
+/*
+#cgo CFLAGS: -std=gnu11 -O2 -Wall -Wextra -Werror=implicit-function-declaration
+#cgo LDFLAGS: -ldl -lpthread
+#cgo noescape gw_start
+#cgo nocallback gw_start
+#cgo noescape gw_next
+#cgo nocallback gw_next
+#cgo noescape gw_finish
+#cgo nocallback gw_finish
+#include "gowsgi.h"
+*/
+import "C"

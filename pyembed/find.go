@@ -1,0 +1,174 @@
+package pyembed
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The versions that one binary serves (the stable ABI from the oldest on).
+const (
+	oldestMinor = 10
+	newestMinor = 14
+)
+
+// Python is an interpreter that can be embedded.
+type Python struct {
+	Executable string // the venv's own, if it is one
+	Library    string // path of its libpython, or a name for the dynamic linker
+	Version    string // "3.13.0"
+	Prefix     string // sys.prefix: the venv
+	BasePrefix string // sys.base_prefix: the installation
+}
+
+// probe is what an interpreter says of itself.
+type probe struct {
+	Executable string   `json:"executable"`
+	Version    [3]int   `json:"version"`
+	Name       string   `json:"name"`
+	Prefix     string   `json:"prefix"`
+	BasePrefix string   `json:"base_prefix"`
+	Shared     bool     `json:"shared"`
+	Names      []string `json:"names"`
+	Folders    []string `json:"folders"`
+}
+
+// probeScript runs without site (-S), which saves half its time; -I keeps the
+// current folder from shadowing the standard library.
+const probeScript = `
+import json, os, sys, sysconfig as s
+v = s.get_config_var
+real = os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))
+prefix = sys.prefix
+home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
+if os.path.exists(os.path.join(home, "pyvenv.cfg")):
+    prefix = home
+print(json.dumps({
+    "executable": sys.executable,
+    "version": list(sys.version_info[:3]),
+    "name": sys.implementation.name,
+    "prefix": prefix,
+    "base_prefix": sys.base_prefix,
+    "shared": bool(v("Py_ENABLE_SHARED")),
+    "names": [n for n in (v("INSTSONAME"), v("LDLIBRARY")) if n],
+    "folders": [d for d in (v("LIBDIR"), real + "/lib", sys.base_prefix + "/lib", v("LIBPL"),
+        v("LIBDIR") and v("MULTIARCH") and os.path.join(v("LIBDIR"), v("MULTIARCH"))) if d],
+}))
+`
+
+const probeTime = 20 * time.Second
+
+// Find chooses an interpreter and finds its library. python is a path or a name
+// on PATH; when "", the order is VIRTUAL_ENV, a folder .venv in dir, python3 and
+// python on PATH.
+func Find(ctx context.Context, python, dir string) (*Python, error) {
+	executable, why, err := choose(python, dir)
+	if err != nil {
+		return nil, err
+	}
+	p, err := ask(ctx, executable)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s (%s): %w", executable, why, err)
+	}
+	if p.Name != "cpython" {
+		return nil, fmt.Errorf("%w: %s (%s) is %s, not CPython", ErrUnsupported, executable, why, p.Name)
+	}
+	if v := p.Version; v[0] != 3 || v[1] < oldestMinor || v[1] > newestMinor {
+		return nil, fmt.Errorf("%w: %s (%s) is Python %d.%d.%d; gowsgi serves 3.%d to 3.%d: name another with --python",
+			ErrUnsupported, executable, why, v[0], v[1], v[2], oldestMinor, newestMinor)
+	}
+	library, err := p.library()
+	if err != nil {
+		return nil, fmt.Errorf("%s (%s): %w", executable, why, err)
+	}
+	return &Python{
+		Executable: p.Executable, Library: library,
+		Version: fmt.Sprintf("%d.%d.%d", p.Version[0], p.Version[1], p.Version[2]),
+		Prefix:  p.Prefix, BasePrefix: p.BasePrefix,
+	}, nil
+}
+
+// choose returns the interpreter and, for messages, why it is this one.
+func choose(python, dir string) (executable, why string, err error) {
+	if python != "" {
+		path, err := exec.LookPath(python)
+		if err != nil && !errors.Is(err, exec.ErrDot) {
+			return "", "", fmt.Errorf("%w: --python %s: %w", ErrNoPython, python, err)
+		}
+		path, err = filepath.Abs(path)
+		return path, "--python", err
+	}
+	if env := os.Getenv("VIRTUAL_ENV"); env != "" {
+		path := filepath.Join(env, "bin", "python")
+		if _, err := os.Stat(path); err != nil {
+			return "", "", fmt.Errorf("%w: VIRTUAL_ENV is %s, which has no bin/python: activate another or unset it", ErrNoPython, env)
+		}
+		return path, "VIRTUAL_ENV", nil
+	}
+	local, err := filepath.Abs(filepath.Join(dir, ".venv", "bin", "python"))
+	if err != nil {
+		return "", "", err
+	}
+	if _, err := os.Stat(local); err == nil {
+		return local, ".venv", nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", "", fmt.Errorf("looking for a virtual environment: %w", err)
+	}
+	for _, name := range []string{"python3", "python"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, "PATH", nil
+		}
+	}
+	return "", "", fmt.Errorf("%w: neither VIRTUAL_ENV, nor %s, nor python3 on PATH: name one with --python", ErrNoPython, local)
+}
+
+func ask(ctx context.Context, executable string) (*probe, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, executable, "-I", "-S", "-c", probeScript)
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
+		return nil, fmt.Errorf("%w: it does not run: %w", ErrNoPython, err)
+	}
+	p := &probe{}
+	if err := json.Unmarshal(out, p); err != nil {
+		return nil, fmt.Errorf("%w: it is no Python: %w", ErrNoPython, err)
+	}
+	return p, nil
+}
+
+// library returns the path of the shared library.
+func (p *probe) library() (string, error) {
+	var tried []string
+	for _, name := range p.Names {
+		if !strings.Contains(name, ".so") && !strings.HasSuffix(name, ".dylib") {
+			continue // libpython3.x.a
+		}
+		for _, folder := range p.Folders {
+			path := filepath.Join(folder, name)
+			if _, err := os.Stat(path); err == nil {
+				return path, nil
+			}
+			tried = append(tried, path)
+		}
+	}
+	short := fmt.Sprintf("%d.%d", p.Version[0], p.Version[1])
+	if !p.Shared {
+		return "", fmt.Errorf("%w: it was built without --enable-shared. "+
+			"Take one that has it: the python%s and libpython%s packages of Debian or Ubuntu, uv's or conda's Python, "+
+			"or pyenv with PYTHON_CONFIGURE_OPTS=--enable-shared", ErrNoLibrary, short, short)
+	}
+	return "", fmt.Errorf("%w: there is none of %s. On Debian or Ubuntu: apt install libpython%s",
+		ErrNoLibrary, strings.Join(tried, ", "), short)
+}

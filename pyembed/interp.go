@@ -1,0 +1,238 @@
+package pyembed
+
+/*
+#include "gowsgi.h"
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/python"
+)
+
+// Options says how the interpreter is set up; see gowsgi.embed.setup.
+type Options struct {
+	Dir          string   `json:"chdir,omitempty"`
+	PythonPath   []string `json:"pythonpath,omitempty"`
+	Argv         []string `json:"argv,omitempty"`
+	ErrorFD      int      `json:"error_fd"` // where wsgi.errors goes; stays the caller's
+	Threads      int      `json:"threads"`  // how many executors Serve starts
+	MultiProcess bool     `json:"multiprocess"`
+	OwnedSignals []string `json:"owned_signals"` // the application must not replace these
+}
+
+// Interpreter is the process's CPython. Its methods may be called from any
+// goroutine, except as each says; they run on its main thread.
+type Interpreter struct {
+	Python  *Python
+	options Options
+	main    *thread
+	calls   chan func()
+}
+
+var started atomic.Bool
+
+// ErrStarted is returned by a second Start: CPython lives once in a process.
+var ErrStarted = errors.New("an interpreter was started in this process before")
+
+// Start opens and initialises CPython on an OS thread of its own, which becomes
+// its main thread and lives as long as the process. Errors are *Error when Python
+// raised them.
+func Start(p *Python, o Options) (*Interpreter, error) {
+	if !started.CompareAndSwap(false, true) {
+		return nil, ErrStarted
+	}
+	o.Threads = max(o.Threads, 1)
+	library := C.CString(p.Library)
+	defer C.free(unsafe.Pointer(library))
+	if msg := C.pyapi_open(library); msg != nil {
+		return nil, fmt.Errorf("%w: opening %s: %s", ErrNoLibrary, p.Library, takeText(msg))
+	}
+	t, err := newThread(0)
+	if err != nil {
+		return nil, err
+	}
+	in := &Interpreter{Python: p, options: o, main: t, calls: make(chan func())}
+	done := make(chan error)
+	go in.loop(done)
+	if err := <-done; err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// loop is the life of the main thread.
+func (in *Interpreter) loop(done chan<- error) {
+	runtime.LockOSThread()
+	done <- in.init()
+	for call := range in.calls {
+		call()
+	}
+}
+
+func (in *Interpreter) init() error {
+	options, err := json.Marshal(in.options)
+	if err != nil {
+		return fmt.Errorf("encoding the interpreter's options: %w", err)
+	}
+	sources := flatSources()
+	boot := python.Bootstrap()
+	cProgram, cBoot, cOptions := C.CString(in.Python.Executable), C.CString(boot), C.CString(string(options))
+	defer C.free(unsafe.Pointer(cProgram))
+	defer C.free(unsafe.Pointer(cBoot))
+	defer C.free(unsafe.Pointer(cOptions))
+	var msg *C.char
+	if C.gw_init(cProgram, cBoot, C.size_t(len(boot)), (*C.char)(unsafe.Pointer(&sources[0])),
+		C.size_t(len(sources)), cOptions, &msg) != 0 {
+		return parseError(takeText(msg))
+	}
+	return nil
+}
+
+func flatSources() bridge.Record {
+	sources := python.Sources()
+	names := make([]string, 0, len(sources))
+	for name := range sources {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	var rec bridge.Record
+	for _, name := range names {
+		rec = rec.Append(name, sources[name])
+	}
+	return rec
+}
+
+// do runs f on the main thread and waits for it.
+func (in *Interpreter) do(f func()) {
+	done := make(chan struct{})
+	in.calls <- func() { defer close(done); f() }
+	<-done
+}
+
+// App is a loaded application: its number among those of the process.
+type App int
+
+// Load imports the application that spec names ("module:attribute"; see
+// gowsgi.apps.load). The error is an *Error whose ExitCode says what went wrong.
+// It must not run while Serve does.
+func (in *Interpreter) Load(spec string) (App, error) {
+	text := C.CString(spec)
+	defer C.free(unsafe.Pointer(text))
+	var msg *C.char
+	var index C.int
+	in.do(func() { index = C.gw_load(in.main.c, text, &msg) })
+	if index < 0 {
+		return -1, parseError(takeText(msg))
+	}
+	return App(index), nil
+}
+
+// Info returns what the interpreter says of itself, as JSON (gowsgi.embed.info).
+// It must not run while Serve does.
+func (in *Interpreter) Info() (string, error) {
+	var text string
+	var err error
+	in.do(func() { text, err = in.main.call("info", nil) })
+	return text, err
+}
+
+// Serve runs one executor for each of the options' threads until the pool is
+// stopped and empty. report gets the exceptions that applications raise, on the
+// executor's goroutine, with the request they belong to.
+func (in *Interpreter) Serve(pool *bridge.Pool, app App, report Reporter) error {
+	threads := []*thread{in.main}
+	for i := 1; i < in.options.Threads; i++ {
+		t, err := newThread(i)
+		if err != nil {
+			return err
+		}
+		threads = append(threads, t)
+	}
+	failed := make(chan error, len(threads))
+	var all sync.WaitGroup
+	for _, t := range threads {
+		t.app, t.report = app, report
+		all.Add(1)
+		run := func() { defer all.Done(); pool.Run(t) }
+		if t == in.main {
+			in.calls <- run
+			continue
+		}
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends with the process
+			if err := t.start("gowsgi-" + strconv.Itoa(t.index)); err != nil {
+				failed <- err
+				all.Done()
+				return
+			}
+			failed <- nil
+			run()
+			select {} // CPython may still know the thread: it must not be reused
+		}()
+	}
+	for range threads[1:] {
+		if err := <-failed; err != nil {
+			pool.Stop()
+			all.Wait()
+			return err
+		}
+	}
+	all.Wait()
+	return nil
+}
+
+// Reporter takes an exception that the application raised while serving x.
+type Reporter func(x *bridge.Exchange, err error)
+
+// Close runs the handlers that the application set for the signal that ends the
+// server (0: none), then atexit's and threading's, and ends CPython. Serve must
+// have returned. Nothing of the interpreter may be used afterwards.
+func (in *Interpreter) Close(signal int) error {
+	var err error
+	in.do(func() {
+		if signal != 0 {
+			number := strconv.Itoa(signal)
+			_, err = in.main.call("run_exit_handlers", &number)
+		}
+		C.gw_finalize(in.main.c)
+	})
+	return err
+}
+
+// takeText copies a C string and frees it.
+func takeText(s *C.char) string {
+	if s == nil {
+		return "unknown error"
+	}
+	defer C.free(unsafe.Pointer(s))
+	return C.GoString(s)
+}
+
+// newThread makes a thread with its outbox's pipe, whose reading goroutine lives
+// as long as the process.
+func newThread(index int) (*thread, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a thread's pipe: %w", err)
+	}
+	fd := w.Fd() // blocking from here on; C writes to it
+	c := C.gw_thread_new(C.int(index), C.int(fd))
+	if c == nil {
+		return nil, fmt.Errorf("no room for thread %d of at most %d", index, C.GW_MAX_THREADS)
+	}
+	t := &thread{c: c, index: index, notify: w}
+	go t.drainOutbox(r)
+	return t, nil
+}

@@ -1,0 +1,74 @@
+/*
+ * write(), the callable that start_response returns, has to send while the
+ * application still runs, and Python must not call into Go. So the bytes go into a
+ * box with a lock, and a byte into a pipe tells a goroutine to fetch them.
+ */
+#include "gowsgi.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Bytes that may wait in the box before write() blocks. */
+enum { OUTBOX_HIGH_WATER = 64 << 10 };
+
+void outbox_reset(gw_thread *t) {
+    pthread_mutex_lock(&t->outbox.lock);
+    buf_reset(&t->outbox.data, OUTBOX_HIGH_WATER);
+    t->outbox.head_ready = false;
+    t->outbox.closed = false;
+    pthread_mutex_unlock(&t->outbox.lock);
+}
+
+static void outbox_notify(gw_outbox *o) {
+    ssize_t n;
+    do
+        n = write(o->notify_fd, "", 1);
+    while (n < 0 && errno == EINTR); /* EAGAIN: the pipe is full of wake-ups */
+}
+
+/* Puts a copy of p into the box, waiting for room without the GIL: at most for the
+ * front's write deadline, after which it closes the box. -1: the client is gone or
+ * there is no memory; an exception is set. */
+int outbox_write(gw_thread *t, const char *p, size_t n) {
+    gw_outbox *o = &t->outbox;
+    int failed;
+    PyThreadState *ts = py.PyEval_SaveThread();
+    pthread_mutex_lock(&o->lock);
+    while (!o->closed && o->data.len >= OUTBOX_HIGH_WATER)
+        pthread_cond_wait(&o->space, &o->lock);
+    bool closed = o->closed;
+    failed = closed || buf_add(&o->data, p, n) < 0;
+    if (!failed && !t->head_sent) {
+        t->head_sent = true;
+        o->head_ready = true;
+    }
+    pthread_mutex_unlock(&o->lock);
+    if (!failed)
+        outbox_notify(o);
+    py.PyEval_RestoreThread(ts);
+    if (!failed)
+        return 0;
+    if (closed)
+        py.PyErr_SetString(py.PyExc_ConnectionError, "the client is gone");
+    else
+        py.PyErr_SetString(py.PyExc_RuntimeError, "no memory for write()");
+    return -1;
+}
+
+void gw_outbox_take(gw_thread *t, buf *data, bool *head) {
+    gw_outbox *o = &t->outbox;
+    pthread_mutex_lock(&o->lock);
+    *data = o->data;
+    *head = o->head_ready;
+    o->data = (buf){0};
+    o->head_ready = false;
+    pthread_cond_broadcast(&o->space);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void gw_outbox_close(gw_thread *t) {
+    pthread_mutex_lock(&t->outbox.lock);
+    t->outbox.closed = true;
+    pthread_cond_broadcast(&t->outbox.space);
+    pthread_mutex_unlock(&t->outbox.lock);
+}

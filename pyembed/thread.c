@@ -1,0 +1,32 @@
+#include "gowsgi.h"
+
+static gw_thread *threads[GW_MAX_THREADS];
+
+gw_thread *gw_thread_new(int index, int notify_fd) {
+    if (index < 0 || index >= GW_MAX_THREADS)
+        return NULL;
+    gw_thread *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->index = index;
+    t->outbox.notify_fd = notify_fd;
+    pthread_mutex_init(&t->outbox.lock, NULL);
+    pthread_cond_init(&t->outbox.space, NULL);
+    threads[index] = t;
+    return t;
+}
+
+gw_thread *gw_thread_at(int index) {
+    return index >= 0 && index < GW_MAX_THREADS ? threads[index] : NULL;
+}
+
+int gw_thread_start(gw_thread *t, const char *name, char **error) {
+    /* Makes this OS thread's state and binds it for the PyGILState API, which C
+     * extensions use; it is never released. */
+    py.PyGILState_Ensure();
+    int rc = interp_register(name);
+    if (rc < 0)
+        *error = error_text();
+    t->ts = py.PyEval_SaveThread();
+    return rc;
+}

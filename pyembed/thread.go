@@ -1,0 +1,194 @@
+package pyembed
+
+/*
+#include "gowsgi.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"unsafe"
+
+	"github.com/gowsgi/gowsgi/bridge"
+)
+
+// thread is one executor: an OS thread with a Python thread state, and the
+// request it serves. All but drainOutbox runs on its own goroutine, which is
+// locked to the OS thread.
+type thread struct {
+	c      *C.gw_thread
+	index  int
+	app    App
+	report Reporter
+	notify *os.File // the outbox's end of the pipe; held so that it stays open
+
+	// mu orders what the application's write() sends (drainOutbox) with what the
+	// thread itself passes on.
+	mu      sync.Mutex
+	current *bridge.Exchange // nil between requests
+}
+
+func (t *thread) start(name string) error {
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	var msg *C.char
+	if C.gw_thread_start(t.c, text, &msg) != 0 {
+		return parseError(takeText(msg))
+	}
+	return nil
+}
+
+// call runs gowsgi.embed.<function> and returns its text.
+func (t *thread) call(function string, argument *string) (string, error) {
+	name := C.CString(function)
+	defer C.free(unsafe.Pointer(name))
+	var arg, msg *C.char
+	if argument != nil {
+		arg = C.CString(*argument)
+		defer C.free(unsafe.Pointer(arg))
+	}
+	out := C.gw_call(t.c, name, arg, &msg)
+	if out == nil {
+		return "", parseError(takeText(msg))
+	}
+	return takeText(out), nil
+}
+
+// Execute implements bridge.Executor. Crossings: one when the application returned
+// a list or tuple; for other iterables one, one more for each chunk after the
+// first and for the end, and one for close() when the end itself had to be sent.
+func (t *thread) Execute(x *bridge.Exchange) {
+	t.setCurrent(x)
+	t.first(x)
+	left := t.deliver(x)
+	for t.c.part.open {
+		switch {
+		case t.c.part.kind == C.GW_MORE && (left == nil || errors.Is(left, bridge.ErrComplete)):
+			// What is complete is still iterated to its end, for the code after
+			// the last yield; a chunk more than the client takes ends it.
+			C.gw_next(t.c, C.bool(left != nil))
+			if left != nil && t.c.part.kind == C.GW_MORE {
+				C.gw_finish(t.c)
+			}
+		default:
+			C.gw_finish(t.c)
+			t.reportError(x)
+			continue
+		}
+		if err := t.deliver(x); left == nil {
+			left = err
+		}
+	}
+	t.setCurrent(nil)
+}
+
+func (t *thread) setCurrent(x *bridge.Exchange) {
+	t.mu.Lock()
+	t.current = x
+	t.mu.Unlock()
+}
+
+func (t *thread) first(x *bridge.Exchange) {
+	body, fd := x.Body.Bytes(), -1
+	if f := x.Body.File(); f != nil {
+		fd = int(f.Fd())
+	}
+	C.gw_start(t.c, C.int(t.app), (*C.char)(unsafe.Pointer(unsafe.SliceData(x.Record))), C.size_t(len(x.Record)),
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(body))), C.size_t(len(body)), C.int(fd))
+}
+
+// deliver passes the thread's present part on; it returns why the front takes no
+// more, if so.
+func (t *thread) deliver(x *bridge.Exchange) error {
+	p := &t.c.part
+	t.reportError(x)
+	var left error
+	if p.wrote {
+		t.mu.Lock()
+		left = t.takeOutbox(x)
+		t.mu.Unlock()
+	}
+	body := unsafe.Slice((*byte)(unsafe.Pointer(p.body)), int(p.body_len))
+	last := p.kind == C.GW_LAST
+	switch {
+	case p.kind == C.GW_ERROR:
+		x.Fail(bridge.ErrFailed)
+		return bridge.ErrFailed
+	case p.kind == C.GW_FILE:
+		x.RespondFile(t.head(), bridge.FilePart{
+			File:   os.NewFile(uintptr(p.file_fd), "wsgi.file_wrapper"),
+			Offset: int64(p.file_offset), Length: int64(p.file_length),
+		})
+		return nil
+	case bool(p.head):
+		return firstError(left, x.Respond(t.head(), body, last))
+	}
+	return firstError(left, x.Write(body, last))
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// head reads the head that start_response left; its Lines are C's memory.
+func (t *thread) head() bridge.Head {
+	c := t.c
+	return bridge.Head{
+		Status:        int(c.status),
+		Lines:         unsafe.Slice((*byte)(unsafe.Pointer(c.lines.p)), int(c.lines.len)),
+		ContentLength: int64(c.content_length),
+		HasDate:       bool(c.has_date),
+		HasServer:     bool(c.has_server),
+	}
+}
+
+func (t *thread) reportError(x *bridge.Exchange) {
+	if p := &t.c.part; p.error != nil {
+		text := C.GoStringN(p.error, C.int(p.error_len))
+		p.error = nil
+		t.report(x, parseError(text))
+	}
+}
+
+// takeOutbox passes on what write() left; t.mu is held.
+func (t *thread) takeOutbox(x *bridge.Exchange) error {
+	var data C.buf
+	var head C.bool
+	C.gw_outbox_take(t.c, &data, &head)
+	if data.p == nil {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(data.p))
+	body := unsafe.Slice((*byte)(unsafe.Pointer(data.p)), int(data.len))
+	var err error
+	if head {
+		err = x.Respond(t.head(), body, false)
+	} else {
+		err = x.Write(body, false)
+	}
+	if errors.Is(err, bridge.ErrGone) {
+		C.gw_outbox_close(t.c)
+	}
+	return err
+}
+
+// drainOutbox passes on, while the application still runs, what its write() calls
+// leave. It is the outbox's goroutine.
+func (t *thread) drainOutbox(r *os.File) {
+	var wakes [64]byte
+	for {
+		if _, err := r.Read(wakes[:]); err != nil {
+			return
+		}
+		t.mu.Lock()
+		if t.current != nil {
+			t.takeOutbox(t.current)
+		}
+		t.mu.Unlock()
+	}
+}

@@ -1,0 +1,105 @@
+package wsgi
+
+import (
+	"strconv"
+
+	"github.com/gowsgi/gowsgi/bridge"
+)
+
+// Prepare fills x.Record with the variables of r that differ from request to
+// request (PEP 3333, "environ Variables"). What is the same for all (wsgi.version,
+// wsgi.errors, SCRIPT_NAME...) lies in the base environ on Python's side.
+// x.Body must be complete. Safe for concurrent use.
+func Prepare(r *bridge.Request, x *bridge.Exchange) {
+	x.Record = AppendEnviron(x.Record[:0], r)
+}
+
+// AppendEnviron appends r's variables to rec.
+func AppendEnviron(rec bridge.Record, r *bridge.Request) bridge.Record {
+	rec = rec.AppendBytes("REQUEST_METHOD", r.Method)
+	rec = rec.AppendBytes("RAW_URI", r.Target) // gunicorn's name for it
+	rec = rec.AppendBytes("REQUEST_URI", r.Target)
+	rec = appendPath(rec, r.Path)
+	rec = rec.AppendBytes("QUERY_STRING", r.Query)
+	rec = rec.Append("SERVER_PROTOCOL", r.Proto)
+	rec = rec.Append("wsgi.url_scheme", r.Scheme)
+	rec = appendServer(rec, r)
+	rec = rec.Append("REMOTE_ADDR", r.Peer.Addr)
+	if r.Peer.Port != "" {
+		rec = rec.Append("REMOTE_PORT", r.Peer.Port)
+	}
+	if r.Scheme == "https" {
+		rec = rec.Append("HTTPS", "on") // RFC 3875's servers and PEP 3333's example
+	}
+	if r.BodyLength >= 0 {
+		var digits [20]byte
+		rec = rec.AppendBytes("CONTENT_LENGTH", strconv.AppendInt(digits[:0], r.BodyLength, 10))
+	}
+	return appendFields(rec, r)
+}
+
+// appendServer names the server as the listener is bound; behind a unix socket,
+// which has no name that a URL could be built from, as the client calls it.
+func appendServer(rec bridge.Record, r *bridge.Request) bridge.Record {
+	if !r.Local.Unix {
+		return rec.Append("SERVER_NAME", r.Local.Addr).Append("SERVER_PORT", r.Local.Port)
+	}
+	name, port := splitHost(string(r.Host))
+	if name == "" {
+		name = "localhost"
+	}
+	if port == "" {
+		port = "80"
+		if r.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return rec.Append("SERVER_NAME", name).Append("SERVER_PORT", port)
+}
+
+// splitHost splits a valid Host value; brackets of an IPv6 address stay.
+func splitHost(host string) (name, port string) {
+	for i := len(host) - 1; i >= 0; i-- {
+		switch c := host[i]; {
+		case c == ':':
+			return host[:i], host[i+1:]
+		case c < '0' || c > '9':
+			return host, ""
+		}
+	}
+	return host, ""
+}
+
+// appendPath writes PATH_INFO percent-decoded, as bytes that become latin-1 text
+// (PEP 3333, "Unicode Issues"). A percent sign without two hex digits stays as it
+// is, as with urllib's unquote.
+func appendPath(rec bridge.Record, path []byte) bridge.Record {
+	const name = "PATH_INFO"
+	rec, start := rec.Open()
+	rec = append(rec, name...)
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' && i+2 < len(path) {
+			hi, lo := unhex(path[i+1]), unhex(path[i+2])
+			if hi >= 0 && lo >= 0 {
+				c = byte(hi<<4 | lo)
+				i += 2
+			}
+		}
+		rec = append(rec, c)
+	}
+	rec.Close(start, len(name))
+	return rec
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}

@@ -1,0 +1,134 @@
+package wsgi
+
+import (
+	"strings"
+
+	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/bridge/http1"
+)
+
+// special fields do not become HTTP_*; "" keeps a field out of the environ.
+var special = map[string]string{
+	"CONTENT_TYPE":   "CONTENT_TYPE",
+	"CONTENT_LENGTH": "", // the body's own size speaks
+	// The body is decoded already: an application that saw the coding would
+	// decode it again.
+	"TRANSFER_ENCODING": "",
+	"TRAILER":           "",
+}
+
+// appendFields writes the request's fields under their CGI names (RFC 3875,
+// 4.1.18). A name with "_" is dropped: it would land on the key of the field with
+// "-" and let a client speak for a proxy (gunicorn's header_map=drop). Fields of
+// one name are joined in their order by a comma (RFC 9110, 5.3), cookies by "; "
+// (RFC 6265, 5.4, for HTTP/2 RFC 9113, 8.2.3).
+func appendFields(rec bridge.Record, r *bridge.Request) bridge.Record {
+	var seen nameSet
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		repeated := seen.add(f.Name)
+		if hasUnderscore(f.Name) {
+			continue
+		}
+		if repeated && firstOf(r.Fields, i) < i {
+			continue // joined to the first
+		}
+		var start int
+		rec, start = rec.Open()
+		body := len(rec)
+		rec = appendKey(rec, f.Name)
+		nameLen := len(rec) - body
+		if key, ok := special[string(rec[body+len("HTTP_"):])]; ok {
+			if key == "" {
+				rec = rec[:start]
+				continue
+			}
+			rec = append(rec[:body], key...)
+			nameLen = len(key)
+		}
+		if string(rec[body:]) == "HTTP_HOST" {
+			rec = append(rec, r.Host...) // an absolute target's authority goes before it
+		} else {
+			rec = append(rec, f.Value...)
+			rec = joinRest(rec, r.Fields, i)
+		}
+		rec.Close(start, nameLen)
+	}
+	return rec
+}
+
+func appendKey(rec bridge.Record, name []byte) bridge.Record {
+	rec = append(rec, "HTTP_"...)
+	for _, c := range name {
+		switch {
+		case c == '-':
+			c = '_'
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		rec = append(rec, c)
+	}
+	return rec
+}
+
+func hasUnderscore(name []byte) bool {
+	for _, c := range name {
+		if c == '_' {
+			return true
+		}
+	}
+	return false
+}
+
+func firstOf(fields []http1.Field, i int) int {
+	for j := range i {
+		if sameName(fields[j].Name, fields[i].Name) {
+			return j
+		}
+	}
+	return i
+}
+
+// joinRest appends the values of the later fields that have fields[i]'s name.
+func joinRest(rec bridge.Record, fields []http1.Field, i int) bridge.Record {
+	sep := ","
+	if strings.EqualFold(string(fields[i].Name), "cookie") {
+		sep = "; "
+	}
+	for j := i + 1; j < len(fields); j++ {
+		if sameName(fields[j].Name, fields[i].Name) {
+			rec = append(rec, sep...)
+			rec = append(rec, fields[j].Value...)
+		}
+	}
+	return rec
+}
+
+func sameName(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] && (a[i]|0x20 != b[i]|0x20 || !isLetter(a[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// nameSet answers "was a field of this name there before?" with a bit for each of
+// 64 classes of names: a no is certain, a yes has to be checked.
+type nameSet uint64
+
+func (s *nameSet) add(name []byte) bool {
+	n := len(name)
+	if n == 0 {
+		return false
+	}
+	bit := nameSet(1) << ((uint(n) + 7*uint(name[0]|0x20) + 3*uint(name[n-1]|0x20)) & 63)
+	was := *s&bit != 0
+	*s |= bit
+	return was
+}
