@@ -105,7 +105,9 @@ def for_attribute(module: ModuleType, spec: Spec, owner: Any) -> str:
     factory = next((known_name for known_name in _FACTORIES if known_name in known), None)
     if spec.path and owner is module:
         public = [other for other in vars(module) if not other.startswith("_") and other != spec.path[0]]
-        close = _close(spec.path[0], known) or _close(spec.path[0], public)
+        close = _close(spec.path[0], [other for other in known if other != spec.path[0]]) or _close(
+            spec.path[0], public
+        )
         if close:
             return f"did you mean {name}:{close}{'()' if close == factory else ''}?"
     if factory:

@@ -238,7 +238,9 @@ def test_not_a_wsgi_application(failure, source, message):
 
 @pytest.mark.parametrize("body", ["return None", "return 5"])
 def test_factory_that_returns_no_application(failure, body):
-    assert "returned" in str(failure(AppSpecError, "mod:make()", mod=f"def make():\n    {body}\n"))
+    error = failure(AppSpecError, "mod:make()", mod=f"def make():\n    {body}\n")
+    assert "returned" in str(error)
+    assert "did you mean" not in error.hint
 
 
 @pytest.mark.filterwarnings("error")

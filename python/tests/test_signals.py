@@ -204,6 +204,21 @@ result(default, recorded, fork(own_handler), fork(guarded_again), callable(signa
     ) == [-15, 42, 43, 7, True]
 
 
+def test_signal_in_the_midst_of_a_fork_is_not_lost(child):
+    # A hook registered before the guard's runs before it in the child.
+    early = """
+import os
+armed = False
+os.register_at_fork(after_in_child=lambda: armed and os.kill(os.getpid(), 15))
+"""
+    code = """
+armed = True
+ended = fork(lambda: None)
+result(ended, sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+"""
+    assert child.json(early + SETUP + FOREIGN_HANDLER + code) == [-15, []]
+
+
 def test_multiprocessing_child_can_be_terminated(child):
     (child.folder / "spawned.py").write_text(
         SETUP
