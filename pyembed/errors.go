@@ -26,8 +26,12 @@ type Error struct {
 	Hint     string `json:"hint"` // what to do, or ""
 }
 
-// Error returns the exception's type and message on one line.
+// Error returns the exception's type and message on one line; the message alone
+// where it is gowsgi's own and says all (ExitCode is set).
 func (e *Error) Error() string {
+	if e.ExitCode != 0 {
+		return e.Message
+	}
 	name := strings.TrimPrefix(e.Type, "builtins.")
 	if e.Message == "" {
 		return name

@@ -66,8 +66,9 @@ print(json.dumps({
 const probeTime = 20 * time.Second
 
 // Find chooses an interpreter and finds its library. python is a path or a name
-// on PATH; when "", the order is VIRTUAL_ENV, a folder .venv in dir, python3 and
-// python on PATH.
+// on PATH; when "", the order is the virtual environment that this program is
+// installed in (as gunicorn's script has it), VIRTUAL_ENV, a folder .venv in dir,
+// python3 and python on PATH.
 func Find(ctx context.Context, python, dir string) (*Python, error) {
 	executable, why, err := choose(python, dir)
 	if err != nil {
@@ -105,6 +106,9 @@ func choose(python, dir string) (executable, why string, err error) {
 		path, err = filepath.Abs(path)
 		return path, "--python", err
 	}
+	if path := beside(); path != "" {
+		return path, "the virtual environment of gowsgi itself", nil
+	}
 	if env := os.Getenv("VIRTUAL_ENV"); env != "" {
 		path := filepath.Join(env, "bin", "python")
 		if _, err := os.Stat(path); err != nil {
@@ -127,6 +131,24 @@ func choose(python, dir string) (executable, why string, err error) {
 		}
 	}
 	return "", "", fmt.Errorf("%w: neither VIRTUAL_ENV, nor %s, nor python3 on PATH: name one with --python", ErrNoPython, local)
+}
+
+// beside returns the interpreter of the virtual environment in whose bin folder
+// this program lies; "" when it lies elsewhere.
+func beside() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	bin := filepath.Dir(self)
+	if _, err := os.Stat(filepath.Join(filepath.Dir(bin), "pyvenv.cfg")); err != nil {
+		return ""
+	}
+	path := filepath.Join(bin, "python")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
 }
 
 func ask(ctx context.Context, executable string) (*probe, error) {

@@ -12,8 +12,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// ownedSignals are those the server acts on.
-var ownedSignals = []string{"SIGTERM", "SIGINT", "SIGQUIT"}
+// ownedSignals are those the server acts on, and SIGURG, by which Go's runtime
+// preempts goroutines.
+var ownedSignals = []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGURG"}
 
 func newLogger(level hclog.Level, w io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BodyFile",
     "ErrorStream",
+    "ExecutorThread",
     "FileWrapper",
     "base_environ",
     "before_exit",
@@ -112,19 +113,27 @@ def base_environ() -> dict[str, Any]:
     }
 
 
+class ExecutorThread(threading._DummyThread):
+    """A thread of the server's, as ``threading`` shows it.
+
+    It is alive as long as the process, daemonic and cannot be joined, as the
+    dummies that ``threading`` makes for threads it did not start: interpreter
+    shutdown does not wait for it.
+    """
+
+
 def register_thread(name: str) -> None:
     """Makes this thread known to ``threading`` under a name.
 
-    ``threading`` makes a daemonic dummy for a thread it did not start, which
-    interpreter shutdown does not wait for. The main thread keeps its name,
-    since apps compare with ``threading.main_thread()``: call this on it or not.
+    The main thread keeps its name, since apps compare with
+    ``threading.main_thread()``: call this on it or not.
 
     Args:
         name: The name, as in logs and stack dumps.
     """
-    thread = threading.current_thread()
-    if thread is not threading.main_thread():
-        thread.name = name
+    if threading.get_ident() == threading.main_thread().ident:
+        return
+    ExecutorThread().name = name
 
 
 def run_exit_handlers(signum: int | str) -> None:

@@ -1,0 +1,97 @@
+# make        builds bin/gowsgi
+# make demo   serves the Flask example, setting up all it needs
+# make test   runs every check and test, setting up all they need
+# make bench  compares with other servers (needs `make peers` once)
+
+GO       ?= go
+PYTHON   ?= python3
+VERSION  := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' python/gowsgi/_version.py)
+TOOLS    := .cache/tools
+TOOLBIN  := $(TOOLS)/bin/python
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 5s
+PEERS    ?= $(CURDIR)/.cache/peers
+
+.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance fuzz bench peers clean FORCE
+
+all: build
+
+build: bin/gowsgi
+
+bin/gowsgi: FORCE
+	CGO_ENABLED=1 $(GO) build -trimpath -o $@ ./cmd/gowsgi
+
+# --- the example ---
+
+demo: .cache/prepared build .cache/demo/.done
+	bin/gowsgi run --python .cache/demo/bin/python --chdir examples/flask --access-logfile - app:app
+
+.cache/demo/.done: examples/flask/requirements.txt | .cache/prepared
+	$(PYTHON) -m venv .cache/demo
+	.cache/demo/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+.cache/prepared: tests/prepare.sh
+	PYTHON=$(PYTHON) bash tests/prepare.sh
+	mkdir -p .cache && touch $@
+
+# --- tests ---
+
+test: .cache/prepared lint test-pure test-race test-asan test-python test-e2e test-conformance fuzz
+
+lint: $(TOOLS)/.done
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt needed: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(TOOLBIN) -m ruff check .
+	$(TOOLBIN) -m ruff format --check .
+	$(TOOLBIN) -m mypy
+
+# What needs no Python and no C compiler must work without.
+test-pure:
+	CGO_ENABLED=0 $(GO) test ./bridge/... ./wsgi/... ./internal/...
+
+test-race: .cache/prepared
+	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
+
+# The C part under AddressSanitizer; CPython's own allocations live to the end.
+test-asan: .cache/prepared
+	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan ./pyembed
+
+test-python: $(TOOLS)/.done
+	$(TOOLBIN) tests/python_units.py
+
+test-e2e: build $(TOOLS)/.done .cache/python3.14
+	$(TOOLBIN) -m pytest tests/e2e
+
+test-conformance: build $(TOOLS)/.done
+	$(TOOLBIN) -m pytest tests/conformance
+
+# Each fuzz target for a short time; the seeds run in test-pure.
+fuzz:
+	@for package in $$($(GO) list ./bridge/... ./wsgi/...); do \
+	    for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	        echo "$$package $$target"; \
+	        CGO_ENABLED=0 $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	    done; \
+	done
+
+$(TOOLS)/.done: tests/requirements.txt | .cache/prepared
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLBIN) -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# A CPython newer than systems have, from a Go module.
+.cache/python3.14: tests/python_from_go.py
+	$(PYTHON) tests/python_from_go.py $@
+
+# --- benchmark ---
+
+peers:
+	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --setup $(PYTHON)
+
+bench: build
+	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --app hello,flask
+
+clean:
+	rm -rf bin build dist .cache
