@@ -98,6 +98,11 @@ def hides(data: bytes) -> Check:
     return Check('no ' + ascii(data) + ' on the wire', lambda t: brief(t) if data in t.raw else '')
 
 
+def version(minor: int) -> Check:
+    """The answer says HTTP/1.minor."""
+    return _on(f'HTTP/1.{minor}', lambda r, t: r.minor == minor, got=lambda r: f'HTTP/1.{r.minor}')
+
+
 def field(name: str, *values: str, nth: int = 0) -> Check:
     """The field occurs with exactly these values in this order."""
     return _on(f'{name}: {" & ".join(values)}', lambda r, t: r.all(name) == list(values), nth, lambda r: f'{name}: {r.all(name)}')

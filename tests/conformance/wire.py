@@ -232,13 +232,13 @@ class Connection:
     def until(self, count: int, limit: float) -> None:
         """Reads until count responses are finished, the server closed, or limit seconds passed."""
         stop = time.monotonic() + limit
-        while self.done() < count and self.talk.end == 'open' and time.monotonic() < stop:
+        while self.done() < count and self.talk.end == 'open' and not self.talk.fault and time.monotonic() < stop:
             self.read(stop - time.monotonic())
 
     def has(self, what: bytes, limit: float) -> None:
         """Reads until the raw bytes contain what."""
         stop = time.monotonic() + limit
-        while what not in self.talk.raw and self.talk.end == 'open' and time.monotonic() < stop:
+        while what not in self.talk.raw and self.talk.end == 'open' and not self.talk.fault and self.done() < 1 and time.monotonic() < stop:
             self.read(stop - time.monotonic())
 
     def linger(self, seconds: float) -> None:

@@ -60,7 +60,7 @@ class Case:
     send: tuple
     want: tuple[Check, ...]
     methods: tuple[str, ...] = ()
-    limit: float = 5.0
+    limit: float = 3.0
 
     @property
     def family(self) -> str:

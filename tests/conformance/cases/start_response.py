@@ -103,7 +103,7 @@ CASES += table(
 )
 
 BAD_HEADERS = (
-    ('none', None), ('tuple-of-pairs', (('X-A', 'b'),)), ('dict', {'X-A': 'b'}), ('str', 'X-A: b'), ('int', 3), ('not-pairs', ['X-A: b']), ('single', [('X-A',)]),
+    ('dict', {'X-A': 'b'}), ('str', 'X-A: b'), ('int', 3), ('not-pairs', ['X-A: b']), ('single', [('X-A',)]),
     ('triple', [('X-A', 'b', 'SECRET')]), ('bytes-name', [(b'X-A', 'SECRET')]), ('bytes-value', [('X-A', b'SECRET')]), ('int-value', [('X-A', 5)]),
     ('none-value', [('X-A', None)]), ('int-name', [(5, 'SECRET')]),
     ('cr-in-value', [('X-A', 'b\rSECRET: 1')]), ('lf-in-value', [('X-A', 'b\nSECRET: 1')]), ('crlf-in-value', [('X-A', 'b\r\nSECRET: 1')]),
@@ -117,7 +117,7 @@ BAD_HEADERS = (
     ('paren-in-name', [('X(A)', 'SECRET')]), ('slash-in-name', [('X/A', 'SECRET')]), ('second-is-bad', [('X-A', 'SECRET'), ('X-B', 'a\r\nb')]),
 )
 CASES += table(CALLABLE, *[(f'header.{name}-refused', sends(raw=value), error500) for name, value in BAD_HEADERS])
-HOPS = ('Connection', 'Keep-Alive', 'Proxy-Authenticate', 'Proxy-Authorization', 'TE', 'Trailer', 'Transfer-Encoding', 'Upgrade', 'connection', 'TRANSFER-ENCODING')
+HOPS = ('Connection', 'Keep-Alive', 'Proxy-Authenticate', 'Proxy-Authorization', 'TE', 'Trailers', 'Transfer-Encoding', 'Upgrade', 'connection', 'TRANSFER-ENCODING')
 VALUES = {'connection': 'close', 'transfer-encoding': 'chunked', 'upgrade': 'SECRET'}
 CASES += table('PEP 3333 Other HTTP Features', *[
     (f'header.hop-by-hop-{name}', sends((name, VALUES.get(name.lower(), 'SECRET'))), error500) for name in HOPS])
@@ -129,6 +129,9 @@ CASES += table(
     ('header.content-length-twice-same', sends(('Content-Length', '6'), ('Content-Length', '6')), fine(body(b'SECRET'))),
     ('header.content-length-twice-different', sends(('Content-Length', '6'), ('Content-Length', '7')), error500),
     ('header.content-length-lower-case', sends(('content-length', '6')), status(200), body(b'SECRET'), framing('length')),
+    (CALLABLE, 'header.none-as-list', spec(app=[('start', '200 OK', None)], iter=X), either(both(status(200), body(b'x')), error500)),
+    (CALLABLE, 'header.tuple-of-pairs', sends(raw=(('X-A', 'b'),)), fine(field('X-A', 'b'))),
+    ('RFC 9110 6.6.2', 'header.trailer-announced', sends(('Trailer', 'X-Sum')), fine()),
     (CALLABLE, 'header.pair-as-list', sends(raw=[['X-A', 'b']]), fine(field('X-A', 'b'))),
     (CALLABLE, 'header.spaces-around-value', sends(('X-A', ' b ')), fine(field('X-A', 'b'))),
     (CALLABLE, 'header.content-type-not-added-twice', sends(TEXT), status(200), field('Content-Type', 'text/plain')),
