@@ -23,6 +23,8 @@ LOG_TAIL = 60  # Lines of each server's output shown with a failure.
 class Serve(Protocol):
     """Starts a server that is ended with the test (or the module)."""
 
+    started: list[Server]
+
     def __call__(self, app: str, *options: str, ready: bool = True, **how: object) -> Server:
         """Start serving `app` with Server's arguments; wait until it listens if `ready`."""
 

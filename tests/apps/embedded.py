@@ -261,7 +261,6 @@ def thread(_environ: Environ) -> Any:
         "ident": threading.get_ident(),
         "native": threading.get_native_id(),
         "name": current.name,
-        "kind": type(current).__name__,
         "main": current is threading.main_thread(),
         "imported": threading.get_ident() == IMPORT_THREAD,
         "count": local.count,

@@ -167,7 +167,7 @@ def test_check_shows_what_would_run(venv: Venv) -> None:
         str(venv.path),
         "raw:app",
         str(APPS),
-        "wsgi.version",
+        "wsgi.url_scheme",
         "REQUEST_METHOD",
         "SERVER_NAME",
     ):

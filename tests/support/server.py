@@ -161,6 +161,11 @@ class Server:
         """Whether the process is there."""
         return self._process.poll() is None
 
+    @property
+    def listening(self) -> bool:
+        """Whether the process is there and takes connections on every port."""
+        return self.running and all(self._accepts(port) for port in self.ports)
+
     def wait_ready(self, timeout: float = START_TIMEOUT) -> None:
         """Return once every port takes connections."""
 
@@ -168,7 +173,7 @@ class Server:
             if not self.running:
                 msg = f"the server left with {self._process.returncode}:\n{self.stderr}"
                 raise AssertionError(msg)
-            return all(self._accepts(port) for port in self.ports)
+            return self.listening
 
         proc.wait_for(listening, timeout, f"{shlex.join(self.arguments)} to listen")
 

@@ -81,8 +81,10 @@ class Wire:
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 
     def answer(self, *, head_only: bool = False) -> Answer:
-        """Read one final response, whole."""
+        """Read one final response, whole; interim ones before it are skipped."""
         answer = self.head()
+        while answer.status < 200:
+            answer = self.head()
         if head_only or answer.status in (204, 304):
             return answer
         coding, length = answer.header("Transfer-Encoding"), answer.header("Content-Length")
