@@ -8,10 +8,11 @@ import json
 import pathlib
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from . import report
 from .cases import collect
-from .runner import run
+from .runner import Verdict, run
 from .servers import PRESETS, Server
 
 
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
                     help='a command with {port}, {dir}, {app}; or one of ' + ', '.join(PRESETS) + '; or peers for all of them')
     ap.add_argument('--only', action='append', default=[], metavar='GLOB', help='cases whose id matches')
     ap.add_argument('--jobs', type=int, default=4, help='connections at a time')
+    ap.add_argument('--abreast', type=int, default=1, help='servers at a time')
     ap.add_argument('--verbose', action='store_true', help='show what was sent and came for failing cases')
     ap.add_argument('--list', action='store_true', help='list the cases and stop')
     ap.add_argument('--json', metavar='FILE')
@@ -36,14 +38,21 @@ def main(argv: list[str] | None = None) -> int:
     if not cases:
         ap.error('no case matches')
     names = [n for s in args.server or ['gowsgi'] for n in ([p for p in PRESETS if not p.startswith('gowsgi')] if s == 'peers' else [s])]
-    results = {}
+    commands = {}
     for item in names:
         name, given, command = item.partition('=')
         if not given and name not in PRESETS:
             ap.error(f'no preset {name}; give NAME=COMMAND')
+        commands[name] = command or PRESETS[name]
+
+    def test(name: str) -> tuple[str, list[Verdict]]:
         began = time.monotonic()
-        results[name] = run(Server(name, command or PRESETS[name]), cases, args.jobs)
-        print(report.text(name, results[name], time.monotonic() - began, args.verbose), flush=True)
+        verdicts = run(Server(name, commands[name]), cases, args.jobs)
+        print(report.text(name, verdicts, time.monotonic() - began, args.verbose), flush=True)
+        return name, verdicts
+
+    with ThreadPoolExecutor(args.abreast) as pool:
+        results = dict(pool.map(test, commands))
     if args.markdown:
         pathlib.Path(args.markdown).write_text(report.markdown(results))
     if args.json:

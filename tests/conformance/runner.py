@@ -18,7 +18,8 @@ from .wire import Connection, Talk
 
 QUIET = 0.15   # to see that nothing more comes
 CLOSING = 1.0  # to see that the server closes
-NOTING = 2.0   # for the app's notes to come
+NOTING = 1.5   # for the app's notes to come
+MANY = 40      # so many failures are run again together, not one by one
 
 
 @dataclasses.dataclass
@@ -140,10 +141,11 @@ def run(server: Server, cases: list[Case], jobs: int) -> list[Verdict]:
             verdicts = list(pool.map(one, cases))
         if any(v.failures for v in verdicts):
             server.restart()
-        for at, verdict in enumerate(verdicts):
-            if verdict.failures:
-                verdicts[at] = one(verdict.case)
-                verdicts[at].again = not verdicts[at].failures
+        failed = [at for at, verdict in enumerate(verdicts) if verdict.failures]
+        with ThreadPoolExecutor(1 if len(failed) <= MANY else jobs) as pool:
+            for at, verdict in zip(failed, pool.map(one, [verdicts[at].case for at in failed]), strict=True):
+                verdicts[at] = verdict
+                verdict.again = not verdict.failures
         return verdicts
     finally:
         server.stop()
