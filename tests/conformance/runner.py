@@ -16,29 +16,36 @@ from .checks import brief
 from .servers import SERIAL, Server
 from .wire import Connection, Talk
 
-QUIET = 0.15   # to see that nothing more comes
+QUIET = 0.15  # to see that nothing more comes
 CLOSING = 1.0  # to see that the server closes
-NOTING = 1.5   # for the app's notes to come
-MANY = 40      # so many failures are run again together, not one by one
+NOTING = 1.5  # for the app's notes to come
+MANY = 40  # so many failures are run again together, not one by one
 
 
 @dataclasses.dataclass
 class Verdict:
-    """How one case went: nothing in failures means it passed."""
+    """How one case went: nothing in failures means it passed.
+
+    Attributes:
+        case: The case.
+        failures: What was expected and what came.
+        raw: All bytes from the server.
+        once: The failures of a first run, if a second one passed.
+    """
 
     case: Case
     failures: list[tuple[str, str]]
-    raw: bytes = b''
-    again: bool = False
+    raw: bytes = b""
+    once: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
 def perform(server: Server, case: Case) -> Talk:
     """Plays the steps of a case and gathers what came back."""
-    token = 't' + secrets.token_hex(8)
+    token = "t" + secrets.token_hex(8)
     steps = [fill(s, token) for s in case.send]
-    first = next((s.data if isinstance(s, Pieces) else s for s in steps if isinstance(s, (bytes, Pieces))), b'')
-    method = re.match(rb'(?:\r\n)*([!-~]+)', first)
-    methods = list(case.methods) or [method[1].decode() if method else 'GET']
+    first = next((s.data if isinstance(s, Pieces) else s for s in steps if isinstance(s, (bytes, Pieces))), b"")
+    method = re.match(rb"(?:\r\n)*([!-~]+)", first)
+    methods = list(case.methods) or [method[1].decode() if method else "GET"]
     link = Connection(server.port, methods, case.limit)
     try:
         for step in steps:
@@ -46,9 +53,9 @@ def perform(server: Server, case: Case) -> Talk:
         if link.sock.fileno() >= 0:
             needs = {c.need for c in case.want}
             link.until(max(c.count for c in case.want), case.limit)
-            if 'close' in needs:
+            if "close" in needs:
                 link.linger(CLOSING)
-            elif 'quiet' in needs:
+            elif "quiet" in needs:
                 link.linger(QUIET)
     finally:
         link.close()
@@ -56,7 +63,7 @@ def perform(server: Server, case: Case) -> Talk:
     path = os.path.join(server.events, token)
     while True:
         link.talk.events = read_events(path)
-        late = any(c.need == 'events' and c.test(link.talk) for c in case.want)
+        late = any(c.need == "events" and c.test(link.talk) for c in case.want)
         if not late or time.monotonic() > stop:
             return link.talk
         time.sleep(0.02)
@@ -65,7 +72,7 @@ def perform(server: Server, case: Case) -> Talk:
 def fill(step: object, token: str) -> object:
     """Puts the token in."""
     if isinstance(step, bytes):
-        return step.replace(b'@T@', token.encode())
+        return step.replace(b"@T@", token.encode())
     if isinstance(step, Pieces):
         return dataclasses.replace(step, data=fill(step.data, token))
     return step
@@ -93,17 +100,17 @@ def act(link: Connection, step: object, limit: float) -> None:
             link.talk.marks[name] = link.talk.raw
         case Pieces(data=data, size=size, pause=pause):
             for at in range(0, len(data), size):
-                link.send(data[at:at + size])
+                link.send(data[at : at + size])
                 time.sleep(pause)
         case _:
-            raise TypeError(f'no such step: {step!r}')
+            raise TypeError(f"no such step: {step!r}")
 
 
 def read_events(path: str) -> list[list]:
     """Reads the app's notes."""
     try:
         with open(path) as notes:
-            return [json.loads(line) for line in notes if line.endswith('\n')]
+            return [json.loads(line) for line in notes if line.endswith("\n")]
     except FileNotFoundError:
         return []
 
@@ -113,12 +120,12 @@ def judge(server: Server, case: Case) -> Verdict:
     try:
         talk = perform(server, case)
     except OSError as err:
-        return Verdict(case, [('a connection', str(err))])
+        return Verdict(case, [("a connection", str(err))])
     failures = [(c.want, got) for c in case.want if (got := c.test(talk))]
     if not failures and talk.fault:
-        failures = [('well-formed responses', brief(talk))]
+        failures = [("well-formed responses", brief(talk))]
     if dead := server.answers(3):
-        failures.append(('the server alive afterwards', dead))
+        failures.append(("the server alive afterwards", dead))
     return Verdict(case, failures, talk.raw)
 
 
@@ -144,8 +151,9 @@ def run(server: Server, cases: list[Case], jobs: int) -> list[Verdict]:
         failed = [at for at, verdict in enumerate(verdicts) if verdict.failures]
         with ThreadPoolExecutor(1 if len(failed) <= MANY else jobs) as pool:
             for at, verdict in zip(failed, pool.map(one, [verdicts[at].case for at in failed]), strict=True):
+                if not verdict.failures:
+                    verdict.once = verdicts[at].failures
                 verdicts[at] = verdict
-                verdict.again = not verdict.failures
         return verdicts
     finally:
         server.stop()

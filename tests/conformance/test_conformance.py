@@ -10,11 +10,11 @@ from .runner import run
 from .servers import PRESETS, ROOT, Server
 
 
-@pytest.mark.parametrize('preset', ['gowsgi', 'gowsgi-8'])
+@pytest.mark.parametrize("preset", ["gowsgi", "gowsgi-8"])
 def test_no_case_fails(preset: str) -> None:
     """Every case passes."""
-    if not (ROOT / 'bin' / 'gowsgi').exists():
-        pytest.fail('bin/gowsgi is not built; run make')
+    if not (ROOT / "bin" / "gowsgi").exists():
+        pytest.fail("bin/gowsgi is not built; run make")
     verdicts = run(Server(preset, PRESETS[preset]), collect(), jobs=4)
     failed = sum(bool(v.failures) for v in verdicts)
     assert not failed, report.text(preset, verdicts, 0, verbose=True)
