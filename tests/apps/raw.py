@@ -104,10 +104,11 @@ def write(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 @app.raw("/raise-midway")
-def raise_midway(_environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-    """Fail after the first chunk."""
+def raise_midway(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    """Fail ?pause seconds after the first chunk."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield b"the beginning"
+    time.sleep(float(query(environ).get("pause", "0")))
     msg = "midway"
     raise ValueError(msg)
 
