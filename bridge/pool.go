@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,8 @@ type Pool struct {
 
 	mu      sync.Mutex
 	queue   ring
-	idle    []chan *Exchange // of executors that wait, as a stack
+	idle    []chan struct{} // of executors that wait, as a stack
+	waking  int             // idle executors that a Submit is about to wake
 	stopped bool
 	sweep   *time.Timer // armed while the queue holds something
 	armed   bool
@@ -70,15 +72,8 @@ func (p *Pool) Submit(x *Exchange) error {
 		p.mu.Unlock()
 		return ErrStopped
 	}
-	if n := len(p.idle); n > 0 {
-		wake := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		x.holds.Add(1)
-		p.mu.Unlock()
-		wake <- x
-		return nil
-	}
-	if p.queue.len() >= p.limits.Queue {
+	idle := len(p.idle) > p.waking
+	if !idle && p.queue.len() >= p.limits.Queue {
 		p.mu.Unlock()
 		p.refused.Add(1)
 		return ErrQueueFull
@@ -93,14 +88,38 @@ func (p *Pool) Submit(x *Exchange) error {
 	}
 	p.queue.push(x)
 	p.waiting.Add(1)
+	if idle {
+		p.waking++
+	}
 	p.mu.Unlock()
+	if idle {
+		p.wake()
+	}
 	return nil
+}
+
+// wake starts an idle executor on the queue. It lets the goroutines that can run
+// now go first: their requests then wait in the queue when the executor starts,
+// and one change of threads, which costs more than a small request, serves all.
+func (p *Pool) wake() {
+	runtime.Gosched()
+	p.mu.Lock()
+	p.waking--
+	n := len(p.idle)
+	if n == 0 || p.queue.len() == 0 {
+		p.mu.Unlock()
+		return
+	}
+	wake := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	p.mu.Unlock()
+	wake <- struct{}{}
 }
 
 // Run lets e serve requests until Stop was called and the queue is empty. It
 // returns on the goroutine that called it, which is e's thread.
 func (p *Pool) Run(e Executor) {
-	wake := make(chan *Exchange, 1)
+	wake := make(chan struct{}, 1)
 	for {
 		x := p.next(wake)
 		if x == nil {
@@ -114,20 +133,22 @@ func (p *Pool) Run(e Executor) {
 	}
 }
 
-func (p *Pool) next(wake chan *Exchange) *Exchange {
-	p.mu.Lock()
-	if x := p.queue.pop(); x != nil {
+func (p *Pool) next(wake chan struct{}) *Exchange {
+	for {
+		p.mu.Lock()
+		if x := p.queue.pop(); x != nil {
+			p.mu.Unlock()
+			p.waiting.Add(-1)
+			return x
+		}
+		if p.stopped {
+			p.mu.Unlock()
+			return nil
+		}
+		p.idle = append(p.idle, wake)
 		p.mu.Unlock()
-		p.waiting.Add(-1)
-		return x
+		<-wake
 	}
-	if p.stopped {
-		p.mu.Unlock()
-		return nil
-	}
-	p.idle = append(p.idle, wake)
-	p.mu.Unlock()
-	return <-wake // nil when Stop closed it
 }
 
 // Stop refuses what comes from now on and lets the executors return from Run
@@ -140,7 +161,7 @@ func (p *Pool) Stop() {
 	}
 	p.stopped = true
 	for _, wake := range p.idle {
-		close(wake)
+		wake <- struct{}{}
 	}
 	p.idle = nil
 }
