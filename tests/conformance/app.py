@@ -11,6 +11,7 @@ Every other path is answered as /env.
 from __future__ import annotations
 
 import ast
+import contextvars
 import io
 import json
 import os
@@ -21,6 +22,9 @@ import time
 from urllib.parse import parse_qs
 
 EVENTS = os.environ.get("CONFORMANCE_EVENTS", "")
+
+
+CONTEXT = contextvars.ContextVar("probe", default="fresh")
 
 
 class OwnBase(BaseException):
@@ -185,7 +189,7 @@ class Program:
     its close(); kind: what is returned. Ops: ('start'|'restart', status, headers), ('try', op),
     ('write', data), ('yield', data), ('raise', name), ('sleep', s), ('read',), ('note', word),
     ('change',) to mutate the header list given before, ('environ',) to note what environ holds now,
-    ('later',) to note it from a thread after 0.2 s.
+    ('later',) to note it from a thread after 0.2 s, ('context',) to note a context variable and set it.
     """
 
     def __init__(self, environ, start_response, token):
@@ -272,6 +276,10 @@ class Program:
 
     def op_environ(self):
         self.note("environ", self.environ.get("PATH_INFO"), len(self.environ) > 10)
+
+    def op_context(self):
+        self.note("context", CONTEXT.get())
+        CONTEXT.set("leaked")
 
     def op_later(self):
         threading.Thread(target=self.look_later).start()
@@ -472,7 +480,8 @@ class CountingReal(io.FileIO):
 
 def file_of(doc, token):
     """Makes the file that the request describes."""
-    data = bytes(i % 251 for i in range(doc.get("size", 1000)))
+    size = doc.get("size", 1000)
+    data = (bytes(range(251)) * (size // 251 + 1))[:size]
     kind = doc.get("kind", "real")
     if kind == "noclose":
         return NoClose(data)

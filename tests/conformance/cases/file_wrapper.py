@@ -27,7 +27,7 @@ WRAP = "PEP 3333 Optional Platform-Specific File Handling"
 
 def data(count: int = 1000) -> bytes:
     """The content of the probe's file."""
-    return bytes(i % 251 for i in range(count))
+    return (bytes(range(251)) * (count // 251 + 1))[:count]
 
 
 def file(*fields: str, method: str = "GET", minor: int = 1, **doc: object) -> bytes:
