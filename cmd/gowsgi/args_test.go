@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/hashicorp/go-hclog"
+	"github.com/urfave/cli/v2"
+)
+
+func TestGatherFlags(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"gowsgi", "gowsgi"},
+		{"gowsgi --version", "gowsgi --version"},
+		{"gowsgi nothing -b :1", "gowsgi nothing -b :1"},
+		{"gowsgi run", "gowsgi run --"},
+		{"gowsgi run app", "gowsgi run -- app"},
+		{"gowsgi run app -b :8000", "gowsgi run -b :8000 -- app"},
+		{"gowsgi run -b :8000 app", "gowsgi run -b :8000 -- app"},
+		{"gowsgi run app --bind :8000 --threads 4", "gowsgi run --bind :8000 --threads 4 -- app"},
+		{"gowsgi run app --bind=:8000", "gowsgi run --bind=:8000 -- app"},
+		{"gowsgi run app -bind :8000", "gowsgi run -b ind -- app :8000"}, // as gunicorn reads it
+		{"gowsgi run app -b:8000", "gowsgi run -b :8000 -- app"},
+		{"gowsgi run app -b=:8000", "gowsgi run -b :8000 -- app"},
+		{"gowsgi run -b127.0.0.1:8000 app", "gowsgi run -b 127.0.0.1:8000 -- app"},
+		{"gowsgi run app -eA=1 -e B=2", "gowsgi run -e A=1 -e B=2 -- app"},
+		{"gowsgi run app --env A=--threads", "gowsgi run --env A=--threads -- app"},
+		{"gowsgi run --env --threads app", "gowsgi run --env --threads -- app"}, // a value, whatever it looks like
+		{"gowsgi run --access-logfile - app", "gowsgi run --access-logfile - -- app"},
+		{"gowsgi run -- app -b :8000", "gowsgi run -- app -b :8000"},
+		{"gowsgi run -b :1 -- --odd", "gowsgi run -b :1 -- --odd"},
+		{"gowsgi run - app", "gowsgi run -- - app"},
+		{"gowsgi run app --help", "gowsgi run --help -- app"},
+		{"gowsgi run app -h", "gowsgi run -h -- app"},
+		{"gowsgi run app --nothing 3", "gowsgi run --nothing -- app 3"},
+		{"gowsgi run a b -b :1 c", "gowsgi run -b :1 -- a b c"},
+		{"gowsgi check app --python py", "gowsgi check --python py -- app"},
+		{"gowsgi check app -b:1", "gowsgi check -b:1 -- app"}, // check has no -b
+		{"gowsgi version x", "gowsgi version -- x"},
+	} {
+		var out bytes.Buffer
+		got := gatherFlags(newApp(&out, &out), strings.Fields(tt.in))
+		if want := strings.Fields(tt.want); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\ngot  %q\nwant %q", tt.in, got, want)
+		}
+	}
+}
+
+func TestGatherFlagsLeavesItsArgument(t *testing.T) {
+	args := []string{"gowsgi", "run", "app", "-b", ":1"}
+	var out bytes.Buffer
+	gatherFlags(newApp(&out, &out), args)
+	if want := []string{"gowsgi", "run", "app", "-b", ":1"}; !reflect.DeepEqual(args, want) {
+		t.Errorf("args became %q", args)
+	}
+}
+
+// parse returns the configuration that a command line makes.
+func parse(t *testing.T, args ...string) (cfg *config, err error) {
+	t.Helper()
+	var out bytes.Buffer
+	app := newApp(&out, &out)
+	for _, c := range app.Commands {
+		if c.Name == "run" {
+			c.Action = func(ctx *cli.Context) (err error) { cfg, err = runConfig(ctx); return err }
+		}
+	}
+	err = app.Run(gatherFlags(app, append([]string{"gowsgi", "run"}, args...)))
+	return cfg, err
+}
+
+func TestDefaults(t *testing.T) {
+	t.Setenv("GOWSGI_PYTHON", "")
+	got, err := parse(t, "myapp:app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &config{
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: defaultThreads, logLevel: hclog.Info,
+		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
+		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestEveryFlag(t *testing.T) {
+	t.Setenv("GOWSGI_TEST_A", "")
+	got, err := parse(t, "myapp:app", "-b:8001", "-b", "[::1]:8002", "--threads", "4", "--chdir", "/srv", "--python", "py",
+		"--pythonpath", "a,b", "--env", "GOWSGI_TEST_A=1,2=3", "--log-level", "WARNING", "--access-logfile", "-",
+		"--graceful-timeout", "0.5", "--keep-alive", "1", "--header-timeout", "2", "--read-timeout", "3", "--write-timeout", "4",
+		"--limit-request-line", "5", "--limit-request-fields", "6", "--limit-request-field_size", "7", "--max-body", "8",
+		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &config{
+		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
+		pythonPath: []string{"a", "b"}, logLevel: hclog.Warn, accessLog: "-", graceful: 500 * time.Millisecond,
+		limits: bridge.Limits{
+			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9,
+			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
+		},
+		pool: bridge.PoolLimits{Queue: 10, Wait: 11 * time.Second},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if v := os.Getenv("GOWSGI_TEST_A"); v != "1,2=3" {
+		t.Errorf("--env set %q", v)
+	}
+}
+
+// TestBothFormsOfAFlag: a repeatable flag may come in its short and its long form.
+func TestBothFormsOfAFlag(t *testing.T) {
+	got, err := parse(t, "app", "-b", ":1", "--bind", ":2", "--bind=:3")
+	if err != nil || !slices.Equal(got.binds, []string{":1", ":2", ":3"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestPythonFromTheEnvironment(t *testing.T) {
+	t.Setenv("GOWSGI_PYTHON", "py")
+	if got, err := parse(t, "app"); err != nil || got.python != "py" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := parse(t, "app", "--python", "other"); err != nil || got.python != "other" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestLogLevels(t *testing.T) {
+	for name, want := range map[string]hclog.Level{
+		"debug": hclog.Debug, "Info": hclog.Info, "warning": hclog.Warn, "warn": hclog.Warn, "ERROR": hclog.Error, "critical": hclog.Error,
+	} {
+		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logLevel != want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+// TestConfigErrors: each names the flag.
+func TestConfigErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                                 "no application",
+		"app other":                        "one application at a time",
+		"app --threads 0":                  "--threads",
+		"app --threads 1001":               "--threads",
+		"app --threads many":               "threads",
+		"app --log-level loud":             "--log-level",
+		"app --env NAME":                   "--env",
+		"app --env =value":                 "--env",
+		"app --graceful-timeout 0":         "--graceful-timeout",
+		"app --graceful-timeout -1":        "--graceful-timeout",
+		"app --keep-alive 0":               "--keep-alive",
+		"app --header-timeout 0":           "--header-timeout",
+		"app --read-timeout 0":             "--read-timeout",
+		"app --write-timeout 0":            "--write-timeout",
+		"app --queue-timeout 0":            "--queue-timeout",
+		"app --queue-size 0":               "--queue-size",
+		"app --limit-request-line 0":       "--limit-request-line",
+		"app --limit-request-fields -5":    "--limit-request-fields",
+		"app --limit-request-field_size 0": "--limit-request-field_size",
+		"app --limit-request-field-size 0": "--limit-request-field_size",
+		"app --nothing":                    "nothing",
+	} {
+		if _, err := parse(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want one with %q", args, err, want)
+		}
+	}
+}
+
+// TestTimesAreInRange: what a float can say and a duration cannot.
+func TestTimesAreInRange(t *testing.T) {
+	for _, seconds := range []string{"NaN", "Inf", "1e10", "1e300", "1e-10"} {
+		cfg, err := parse(t, "app", "--graceful-timeout", seconds)
+		if err == nil && (cfg.graceful <= 0 || cfg.graceful == math.MaxInt64) {
+			t.Errorf("--graceful-timeout %s was taken for %v", seconds, cfg.graceful)
+		}
+	}
+}
+
+func TestBindAddress(t *testing.T) {
+	for bind, want := range map[string]string{
+		"127.0.0.1:8000": "127.0.0.1:8000",
+		"localhost:80":   "localhost:80",
+		":8000":          ":8000",
+		"0.0.0.0:0":      "0.0.0.0:0",
+		"localhost":      "localhost:8000",
+		"192.0.2.1":      "192.0.2.1:8000",
+		"[::1]:9000":     "[::1]:9000",
+		"[::]":           "[::]:8000",
+		"[::1]":          "[::1]:8000",
+		"example.org:":   "example.org:8000",
+	} {
+		if got, err := bindAddress(bind); err != nil || got != want {
+			t.Errorf("bindAddress(%q) = %q, %v; want %q", bind, got, err, want)
+		}
+	}
+	for _, bind := range []string{"::1", "::1:8000", "1:2:3", "http://localhost:80", "unix:/run/s", "fd://3", "[::1", "[a]", "[]"} {
+		if got, err := bindAddress(bind); err == nil || !strings.Contains(err.Error(), "--bind "+bind) {
+			t.Errorf("bindAddress(%q) = %q, %v; want an error that names it", bind, got, err)
+		}
+	}
+}
+
+// listenBusy returns an address that is taken until the test ends.
+func listenBusy(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+// TestUsageErrors: exit code 1, one line on stderr, nothing on stdout.
+func TestUsageErrors(t *testing.T) {
+	busy := listenBusy(t)
+	for _, tt := range []struct{ args, want string }{
+		{"nothing", `did you mean`},
+		{"myapp:app", "gowsgi run myapp:app"},
+		{"run", "no application"},
+		{"run a b", "too many"},
+		{"run app --nothing", "--help"},
+		{"run app --threads x", "threads"},
+		{"run app -b", "needs an argument"},
+		{"run app --bind", "needs an argument"},
+		{"run app --bind unix:/x", "HOST:PORT"},
+		{"run app --bind " + busy, busy},
+		{"check", "no application"},
+		{"check app -b:1", "-b:1"},
+		{"check app --python no-such-python", "no Python found"},
+		{"run app -b 127.0.0.1:0 --python no-such-python", "--python no-such-python"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := run(append([]string{"gowsgi"}, strings.Fields(tt.args)...), &stdout, &stderr)
+			text := stderr.String()
+			if code != exitConfig || !strings.Contains(text, tt.want) || !strings.HasPrefix(text, "gowsgi: ") ||
+				strings.Count(text, "\n") != 1 || stdout.Len() > 0 {
+				t.Errorf("exit %d, stdout %q, stderr %q; want 1 and one line with %q", code, stdout.String(), text, tt.want)
+			}
+		})
+	}
+}
+
+// TestVersion compares with a file in testdata: the version is a release's name,
+// changed on purpose.
+func TestVersion(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"gowsgi", "version"}, &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
+		t.Errorf("exit %d, stderr %q", code, stderr.String())
+	}
+	want, err := os.ReadFile(filepath.Join("testdata", "version.golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stdout.String(); got != string(want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestHelp goes to stdout, with exit code 0, and names every command and flag.
+func TestHelp(t *testing.T) {
+	for args, want := range map[string][]string{
+		"gowsgi":              {"run", "check", "version"},
+		"gowsgi --help":       {"run", "check", "version"},
+		"gowsgi run --help":   {"--bind", "--threads", "--graceful-timeout", "--chdir", "--python", "MODULE[:ATTRIBUTE]"},
+		"gowsgi run app -h":   {"--bind"},
+		"gowsgi check --help": {"--python", "Exit status: 0"},
+		"gowsgi --version":    {"gowsgi version"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(strings.Fields(args), &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
+			t.Errorf("%s: exit %d, stderr %q", args, code, stderr.String())
+		}
+		for _, w := range want {
+			if !strings.Contains(stdout.String(), w) {
+				t.Errorf("%s does not mention %q", args, w)
+			}
+		}
+	}
+}
