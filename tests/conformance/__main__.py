@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import os
 import pathlib
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from . import report
 from .cases import collect
 from .runner import Verdict, run
-from .servers import PRESETS, Server
+from .servers import PRESETS, Server, stop_all
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,6 +62,11 @@ def main(argv: list[str] | None = None) -> int:
         print(report.text(name, verdicts, time.monotonic() - began, args.verbose), flush=True)
         return name, verdicts
 
+    def leave(number: int, frame: object) -> None:
+        stop_all()
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
     with ThreadPoolExecutor(args.abreast) as pool:
         results = dict(pool.map(test, commands))
     if args.markdown:

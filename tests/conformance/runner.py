@@ -126,7 +126,7 @@ def judge(server: Server, case: Case) -> Verdict:
         failures = [("well-formed responses", brief(talk))]
     if dead := server.answers(3):
         failures.append(("the server alive afterwards", dead))
-    return Verdict(case, failures, talk.raw)
+    return Verdict(case, failures, talk.raw[:2000])
 
 
 def run(server: Server, cases: list[Case], jobs: int) -> list[Verdict]:
@@ -156,4 +156,4 @@ def run(server: Server, cases: list[Case], jobs: int) -> list[Verdict]:
                 verdicts[at] = verdict
         return verdicts
     finally:
-        server.stop()
+        server.remove()

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,7 +31,15 @@ PRESETS = {
     "wsgi.Server(('127.0.0.1', {port}), app, numthreads=8).start()\"",
     "bjoern": PEERS + "/python -c \"import bjoern; from app import app; bjoern.run(app, '127.0.0.1', {port})\"",
 }
-SERIAL = {"gunicorn", "bjoern"}  # one connection at a time, or none while the app runs
+SERIAL = {"gunicorn"}  # one connection at a time
+
+LIVE: set[Server] = set()
+
+
+def stop_all() -> None:
+    """Stops every server that still runs."""
+    for server in list(LIVE):
+        server.stop()
 
 
 def free_port() -> int:
@@ -40,7 +49,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Server:
     """One server process, restarted when it dies or stops answering."""
 
@@ -70,6 +79,7 @@ class Server:
             self.process = subprocess.Popen(
                 argv, cwd=HERE, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
+        LIVE.add(self)
         stop = time.monotonic() + 20
         while time.monotonic() < stop and self.process.poll() is None:
             if not self.answers(1):
@@ -107,6 +117,12 @@ class Server:
             except (OSError, subprocess.TimeoutExpired):
                 continue
         self.process = None
+        LIVE.discard(self)
+
+    def remove(self) -> None:
+        """Stops for good: the notes and the log go too."""
+        self.stop()
+        shutil.rmtree(self.events, ignore_errors=True)
 
     def restart(self) -> None:
         """Stops what is left and starts afresh."""

@@ -147,7 +147,6 @@ CASES += table(
         either(says("terminated", True), says("length", "11")),
     ),
     ("SHOULD RFC 9112 7.1.3", "input.chunked-content-length", ops(("read",), split=True), says("length", "11")),
-    ("input.terminated-is-true-if-there", ops(("read",)), says("terminated", Any(True, "absent"))),
     (
         "input.chunked-unread-is-skipped",
         (chunked("/ok", b"10\r\nGET /bad HTTP/1.\r\n0\r\n\r\n") + get("/ok", "Connection: close"),),
