@@ -1,4 +1,15 @@
-"""Fixtures of all tests: virtual environments and server processes."""
+"""Fixtures of all tests: virtual environments and server processes.
+
+    pip install -r tests/requirements.txt && pytest tests/e2e
+
+What steers a run, all of it optional:
+
+GOWSGI_TEST_PYTHONS   interpreters to test with, colon-separated (default: those found)
+GOWSGI_TEST_REQUIRE   versions that must be among them, as in "3.10 3.13"
+GOWSGI_TEST_DROPS     clients that leave, in each test of test_drops.py (default: 300)
+GOWSGI_TEST_HAMMER    seconds of each test of test_hammer.py (default: 5)
+GOWSGI_TEST_SERVER    the command under test (default: bin/gowsgi)
+"""
 
 from __future__ import annotations
 

@@ -256,6 +256,7 @@ def watched(_environ: Environ) -> Any:
     """Tell how many watched responses there were and how often each was closed."""
     with Watched.lock:
         return {
+            "threads": threading.active_count(),
             "opened": Watched.opened,
             "closed": len(Watched.closes),
             "most": max(Watched.closes.values(), default=0),

@@ -19,14 +19,37 @@ if TYPE_CHECKING:
     from conftest import Serve
 
 
-@pytest.fixture
-def server(module_serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """The application with one thread: the same server for all tests while it lives."""
-    for server in module_serve.started:
-        if server.listening:
-            return server
+class Shared:
+    """One server for all tests of the module, and another where a test has ended it."""
+
+    def __init__(self, serve: Serve, log: Path, threads: int) -> None:
+        self._start = lambda: serve("embedded:app", threads=threads, env={"E2E_LOG": str(log)})
+        self._server: Server | None = None
+
+    def get(self) -> Server:
+        """Return the server."""
+        if self._server is None or not self._server.listening:
+            self._server = self._start()
+        return self._server
+
+
+@pytest.fixture(scope="module")
+def shared(module_serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Shared]:
+    """The application with one thread and with four."""
     log = tmp_path_factory.mktemp("log") / "log"
-    return module_serve("embedded:app", threads=1, env={"E2E_LOG": str(log)})
+    return {threads: Shared(module_serve, log, threads) for threads in (1, 4)}
+
+
+@pytest.fixture
+def server(shared: dict[int, Shared]) -> Server:
+    """The application with one thread, Python's main thread."""
+    return shared[1].get()
+
+
+@pytest.fixture(params=[1, 4])
+def any_server(shared: dict[int, Shared], request: pytest.FixtureRequest) -> Server:
+    """The application with one thread and with four, of which only one is the main thread."""
+    return shared[request.param].get()
 
 
 def get(server: Server, path: str, **how: object) -> requests.Response:
@@ -49,22 +72,22 @@ def get(server: Server, path: str, **how: object) -> requests.Response:
         ("/exit-in-body", "SystemExit"),
     ],
 )
-def test_anything_raised_is_a_500_and_the_server_lives(server: Server, path: str, logged: str) -> None:
-    assert get(server, "/context-get").status_code == 200
-    pids = proc.tree(server.pid)
+def test_anything_raised_is_a_500_and_the_server_lives(any_server: Server, path: str, logged: str) -> None:
+    assert get(any_server, "/context-get").status_code == 200
+    pids = proc.tree(any_server.pid)
     for _ in range(3):
-        answer = get(server, path)
+        answer = get(any_server, path)
         assert answer.status_code == 500
         assert logged not in answer.text
-    server.wait_log(logged)
-    assert get(server, "/context-get").status_code == 200
-    assert proc.tree(server.pid) == pids
+    any_server.wait_log(logged)
+    assert get(any_server, "/context-get").status_code == 200
+    assert proc.tree(any_server.pid) == pids
 
 
-def test_sys_exit_in_close_is_logged_and_harmless(server: Server) -> None:
-    assert get(server, "/exit-in-close").text == "sent"
-    server.wait_log("SystemExit")
-    assert get(server, "/context-get").status_code == 200
+def test_sys_exit_in_close_is_logged_and_harmless(any_server: Server) -> None:
+    assert get(any_server, "/exit-in-close").text == "sent"
+    any_server.wait_log("SystemExit")
+    assert get(any_server, "/context-get").status_code == 200
 
 
 def test_a_broken_pipe_is_an_exception_not_a_signal(server: Server) -> None:
@@ -89,10 +112,10 @@ def test_a_broken_pipe_is_an_exception_not_a_signal(server: Server) -> None:
         ("/fork-threads", {"exit": 7, "hung": False}),
     ],
 )
-def test_processes(server: Server, path: str, expected: object) -> None:
-    for _ in range(2):
-        assert get(server, path).json() == expected
-    assert get(server, "/context-get").json() == "nobody"
+def test_processes(any_server: Server, path: str, expected: object) -> None:
+    for _ in range(3):
+        assert get(any_server, path).json() == expected
+    assert get(any_server, "/context-get").json() == "nobody"
 
 
 def test_subprocess_runs_the_venvs_python(server: Server) -> None:
@@ -105,12 +128,14 @@ def test_subprocess_runs_the_venvs_python(server: Server) -> None:
     ("path", "before", "code"),
     [("/fork-raise", "", 7), ("/fork-return", "", None), ("/fork-in-body", "first ", None)],
 )
-def test_a_forked_child_that_comes_back_ends_quietly(server: Server, path: str, before: str, code: int | None) -> None:
+def test_a_forked_child_that_comes_back_ends_quietly(
+    any_server: Server, path: str, before: str, code: int | None
+) -> None:
     """The child is no server: it must neither answer nor stay, and the parent goes on."""
-    assert get(server, "/context-get").status_code == 200
-    pids = proc.tree(server.pid)
+    assert get(any_server, "/context-get").status_code == 200
+    pids = proc.tree(any_server.pid)
     for _ in range(2):
-        with Wire(server.port, timeout=20) as wire:
+        with Wire(any_server.port, timeout=20) as wire:
             wire.get(path)
             body = wire.answer().body.decode()
             assert "from the child" not in body
@@ -120,7 +145,7 @@ def test_a_forked_child_that_comes_back_ends_quietly(server: Server, path: str, 
             assert code is None or int(end[1]) == code
             wire.get("/context-get")
             assert wire.answer().body == b'"nobody"'
-    assert proc.tree(server.pid) == pids
+    assert proc.tree(any_server.pid) == pids
 
 
 # Threads -------------------------------------------------------------------------------
