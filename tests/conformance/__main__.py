@@ -58,7 +58,11 @@ def main(argv: list[str] | None = None) -> int:
 
     def test(name: str) -> tuple[str, list[Verdict]]:
         began = time.monotonic()
-        verdicts = run(Server(name, commands[name]), cases, args.jobs)
+        try:
+            verdicts = run(Server(name, commands[name]), cases, args.jobs)
+        except RuntimeError as err:
+            print(err, flush=True)
+            verdicts = [Verdict(c, [("a server", "it does not start")]) for c in cases]
         print(report.text(name, verdicts, time.monotonic() - began, args.verbose), flush=True)
         return name, verdicts
 

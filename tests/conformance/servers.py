@@ -91,8 +91,9 @@ class Server:
 
     def answers(self, limit: float) -> str:
         """Asks for /ok on a fresh connection; returns '' or what went wrong."""
-        if self.process and self.process.poll() is not None:
-            return f"server exited with {self.process.returncode}"
+        process = self.process
+        if not process or process.poll() is not None:
+            return "server exited" + (f" with {process.returncode}" if process else "")
         try:
             with socket.create_connection(("127.0.0.1", self.port), limit) as sock:
                 sock.settimeout(limit)
