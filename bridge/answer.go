@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -25,6 +26,7 @@ type answer struct {
 	conn *conn
 	x    *Exchange
 
+	noBody  bool // answers a HEAD request
 	framing http1.Framing
 	left    int64 // bytes that Length framing still allows
 	status  int
@@ -41,6 +43,10 @@ func (a *answer) run() {
 		if p.Err != nil {
 			a.cut(p.Err, started)
 			return
+		}
+		if p.Hints != nil {
+			a.hint(p.Hints) // a client that is gone shows at the answer itself
+			continue
 		}
 		if p.Head != nil {
 			started = true
@@ -60,6 +66,21 @@ func (a *answer) run() {
 	}
 }
 
+// hint sends 103 answers, to clients that know informational ones (RFC 9110, 15.2).
+func (a *answer) hint(lines []byte) {
+	c := a.conn
+	if c.parser.Head.Minor == 0 {
+		return
+	}
+	end := []byte("\r\n\r\n")
+	for block := range bytes.SplitAfterSeq(lines, end) {
+		if len(block) > 0 {
+			c.out = append(append(c.out, "HTTP/1.1 103 Early Hints\r\n"...), block...)
+		}
+	}
+	_ = c.flush(nil, nil)
+}
+
 // begin decides the framing and puts the head into out.
 func (a *answer) begin(p Part) {
 	c, h := a.conn, p.Head
@@ -73,7 +94,7 @@ func (a *answer) begin(p Part) {
 	ans := http1.Answer{
 		Status: h.Status, Lines: h.Lines,
 		ContentLength: h.ContentLength, BodyLength: length,
-		Head: a.x.NoBody, Minor: c.parser.Head.Minor,
+		Head: a.noBody, Minor: c.parser.Head.Minor,
 		HasDate: h.HasDate, HasName: h.HasServer,
 	}
 	f, n := ans.Frame()
@@ -185,7 +206,7 @@ func (a *answer) plain(status int, cause string) {
 	}
 	ans := http1.Answer{
 		Status: status, Lines: []byte(lines), ContentLength: int64(len(text)),
-		Head: a.x != nil && a.x.NoBody, Minor: c.parser.Head.Minor, Close: !a.keep,
+		Head: a.noBody, Minor: c.parser.Head.Minor, Close: !a.keep,
 	}
 	f, n := ans.Frame()
 	c.out = ans.AppendHead(c.out[:0], f, n, httpDate(time.Now()), c.srv.Name)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -189,6 +190,9 @@ func (c *conn) exchange() bool {
 	}
 	start := time.Now()
 	c.r += n
+	if string(c.parser.Head.Method) == "CONNECT" {
+		return c.refuse(errConnect) // an origin server is no tunnel (RFC 9110, 9.3.6)
+	}
 	x := NewExchange()
 	defer x.Release()
 	if err := c.body(x); err != nil {
@@ -197,7 +201,7 @@ func (c *conn) exchange() bool {
 	c.fillRequest(x)
 	x.NoBody = string(c.req.Method) == "HEAD"
 	c.srv.Prepare(&c.req, x)
-	w := answer{conn: c, x: x}
+	w := answer{conn: c, x: x, noBody: x.NoBody}
 	if err := c.srv.Pool.Submit(x); err != nil {
 		w.fail(err)
 	} else {
@@ -250,6 +254,8 @@ func (c *conn) fillRequest(x *Exchange) {
 	}
 }
 
+var errConnect = &http1.Error{Status: 501, Cause: "this server is no proxy: CONNECT is not served"}
+
 // refuse answers what never reached the application, if the client can still use
 // an answer, and ends the connection.
 func (c *conn) refuse(err error) bool {
@@ -274,7 +280,7 @@ func (c *conn) refuse(err error) bool {
 	}
 	c.srv.Log.Warn("refused a request", "peer", c.req.Peer.Addr, "status", bad.Status, "cause", bad.Cause)
 	c.req.Fields, c.req.Target, c.req.Method = nil, nil, nil // not to be trusted in a log
-	w := answer{conn: c}
+	w := answer{conn: c, noBody: bytes.HasPrefix(bytes.TrimLeft(c.buf[:c.w], "\r\n"), []byte("HEAD "))}
 	w.plain(bad.Status, bad.Cause)
 	c.log(time.Now(), w.status, w.sent)
 	c.linger()

@@ -63,6 +63,7 @@ type Exchange struct {
 	lines     []byte // backs head.Lines
 	responded bool
 	headTaken bool
+	hints     []byte // field lines of 103 answers, an empty line after each
 	pending   []byte // body bytes that the front has not taken
 	taken     []byte // the last ones it took, for swapping
 	file      FilePart
@@ -80,11 +81,14 @@ type FilePart struct {
 
 // Part is what Next returns: a piece of an answer, in order.
 type Part struct {
-	Head *Head    // with the first part only
-	Body []byte   // until the next call of Next
-	File FilePart // instead of Body, for the whole body; File.File is the caller's to close
-	Last bool     // nothing follows
-	Err  error    // the answer ends without being whole
+	// Hints are field lines to send ahead of the head as 103 answers (RFC 8297),
+	// an empty line after each; until the next call of Next.
+	Hints []byte
+	Head  *Head    // with the first part only, hints apart
+	Body  []byte   // until the next call of Next
+	File  FilePart // instead of Body, for the whole body; File.File is the caller's to close
+	Last  bool     // nothing follows
+	Err   error    // the answer ends without being whole
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -109,7 +113,7 @@ func (x *Exchange) Release() {
 	x.Body.reset()
 	*x = Exchange{
 		Record: x.Record[:0], Body: x.Body, ready: x.ready, space: x.space,
-		lines: x.lines[:0], pending: trim(x.pending), taken: trim(x.taken),
+		lines: x.lines[:0], hints: x.hints[:0], pending: trim(x.pending), taken: trim(x.taken),
 	}
 	drain(x.ready)
 	drain(x.space)
@@ -153,6 +157,17 @@ func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 	x.mu.Unlock()
 	signal(x.ready)
 	return left
+}
+
+// Inform gives the field lines of a 103 answer, an empty line after them; they are
+// copied. Once there is a head it does nothing.
+func (x *Exchange) Inform(lines []byte) {
+	x.mu.Lock()
+	if !x.responded {
+		x.hints = append(x.hints, lines...)
+	}
+	x.mu.Unlock()
+	signal(x.ready)
 }
 
 // RespondFile gives the answer's head and a stretch of a file as its whole body.
@@ -226,6 +241,11 @@ func (x *Exchange) Next() Part {
 // take returns what there is to give to the front; x.mu is held.
 func (x *Exchange) take() (Part, bool) {
 	var p Part
+	if len(x.hints) > 0 && !x.headTaken {
+		p.Hints = append([]byte(nil), x.hints...)
+		x.hints = x.hints[:0]
+		return p, true
+	}
 	if x.err != nil && !x.headTaken {
 		return Part{Err: x.err}, true // whatever was pending, a clean 500 is better
 	}

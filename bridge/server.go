@@ -126,6 +126,7 @@ func (s *Server) track(l net.Listener) bool {
 func (s *Server) start(nc net.Conn, local Endpoint) {
 	c := newConn(s, nc, local)
 	s.mu.Lock()
+	c.draining = s.draining.Load() // taken from the backlog of a server that stops
 	s.conns[c] = struct{}{}
 	s.done.Add(1)
 	s.mu.Unlock()

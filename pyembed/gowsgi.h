@@ -21,7 +21,7 @@ typedef struct {
     enum { GW_MORE, GW_LAST, GW_FILE, GW_ERROR } kind;
     bool head;   /* status, lines...: with the first piece */
     bool open;   /* the request still needs gw_next or gw_finish */
-    bool wrote;  /* write() was used: its bytes, and the head, come from the outbox */
+    bool wrote;  /* the outbox was used: look there first */
     int status;
     bool has_date, has_server;
     long long content_length; /* -1: none */
@@ -35,11 +35,12 @@ typedef struct {
     size_t error_len;
 } gw_part;
 
-/* Bytes given to write(), on their way out while the application still runs. */
+/* What write() and wsgi.early_hints send, on its way while the application runs. */
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t space;
-    buf data;
+    buf data;        /* of the body */
+    buf hints;       /* field lines, an empty line after each call's; before any data */
     bool head_ready; /* the thread's head is final and not taken yet */
     bool closed;     /* the client is gone: write() raises */
     int notify_fd;   /* a byte is written here when there is something to take */
@@ -87,7 +88,7 @@ struct gw_runtime {
     PyObject *bytes_io;     /* io.BytesIO */
     PyObject *open_body;    /* embed.open_body */
     PyObject *empty_bytes;
-    PyObject *str_input, *str_close; /* "wsgi.input", "close" */
+    PyObject *str_input, *str_hints, *str_close; /* "wsgi.input", "wsgi.early_hints", "close" */
 };
 extern struct gw_runtime gw;
 
@@ -136,9 +137,9 @@ void gw_finish(gw_thread *t);
 
 /* --- outbox.c --- */
 
-/* Moves what write() left into *data (malloc; the caller frees), with the head if
- * it was not taken before. Any thread. */
-void gw_outbox_take(gw_thread *t, buf *data, bool *head);
+/* Moves what the outbox holds into *hints and *data (malloc; the caller frees);
+ * *head: the thread's head comes before the data. Any thread. */
+void gw_outbox_take(gw_thread *t, buf *hints, buf *data, bool *head);
 /* Makes every further write() of this request raise. Any thread. */
 void gw_outbox_close(gw_thread *t);
 
@@ -146,8 +147,10 @@ void gw_outbox_close(gw_thread *t);
 
 PyObject *environ_new(gw_thread *t, const char *record, size_t len);
 PyObject *input_new(const char *body, size_t len, int fd);
-PyObject *start_response_new(gw_thread *t);
+/* Puts start_response into *start and wsgi.early_hints into *hints; -1 without. */
+int callables_new(gw_thread *t, PyObject **start, PyObject **hints);
 int outbox_write(gw_thread *t, const char *p, size_t n);
+int outbox_hint(gw_thread *t, const buf *lines);
 void outbox_reset(gw_thread *t);
 /* Takes the pending exception as JSON into out; clears it. */
 void error_take(buf *out);

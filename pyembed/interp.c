@@ -13,6 +13,13 @@ static PyObject *text(const char *p, size_t n) {
     return py.PyUnicode_DecodeUTF8(p, (Py_ssize_t)n, "surrogateescape");
 }
 
+static PyObject *name(const char *p) {
+    PyObject *s = text(p, strlen(p));
+    if (s)
+        py.PyUnicode_InternInPlace(&s);
+    return s;
+}
+
 /* What `python` does in the C locale (PEP 540), which Py_InitializeEx does not. */
 static void utf8_mode(void) {
     const char *locale = setlocale(LC_CTYPE, "");
@@ -33,9 +40,9 @@ static int bootstrap(const char *source, const char *sources, size_t len) {
         memcpy(&n, sources, 4);
         memcpy(&v, sources + 4, 4);
         sources += 8;
-        PyObject *name = text(sources, n), *value = text(sources + n, v);
-        int rc = name && value ? py.PyDict_SetItem(dict, name, value) : -1;
-        py.Py_DecRef(name);
+        PyObject *module = text(sources, n), *value = text(sources + n, v);
+        int rc = module && value ? py.PyDict_SetItem(dict, module, value) : -1;
+        py.Py_DecRef(module);
         py.Py_DecRef(value);
         if (rc < 0)
             goto done;
@@ -87,14 +94,11 @@ static int runtime_fill(const char *options) {
     gw.bytes_io = io ? py.PyObject_GetAttrString(io, "BytesIO") : NULL;
     py.Py_DecRef(io);
     gw.empty_bytes = py.PyBytes_FromStringAndSize("", 0);
-    gw.str_input = text("wsgi.input", 10);
-    gw.str_close = text("close", 5);
-    if (gw.str_input)
-        py.PyUnicode_InternInPlace(&gw.str_input);
-    if (gw.str_close)
-        py.PyUnicode_InternInPlace(&gw.str_close);
+    gw.str_input = name("wsgi.input");
+    gw.str_hints = name("wsgi.early_hints");
+    gw.str_close = name("close");
     return gw.base_environ && gw.file_wrapper && gw.open_body && gw.bytes_io && gw.empty_bytes &&
-                   gw.str_input && gw.str_close
+                   gw.str_input && gw.str_hints && gw.str_close
                ? 0
                : -1;
 }

@@ -1,7 +1,8 @@
 /*
- * write(), the callable that start_response returns, has to send while the
- * application still runs, and Python must not call into Go. So the bytes go into a
- * box with a lock, and a byte into a pipe tells a goroutine to fetch them.
+ * write(), the callable that start_response returns, and wsgi.early_hints have to
+ * send while the application still runs, and Python must not call into Go. So the
+ * bytes go into a box with a lock, and a byte into a pipe tells a goroutine to
+ * fetch them.
  */
 #include "gowsgi.h"
 
@@ -13,7 +14,8 @@ enum { OUTBOX_HIGH_WATER = 64 << 10 };
 
 void outbox_reset(gw_thread *t) {
     pthread_mutex_lock(&t->outbox.lock);
-    buf_reset(&t->outbox.data, OUTBOX_HIGH_WATER);
+    buf_free(&t->outbox.data);
+    buf_free(&t->outbox.hints);
     t->outbox.head_ready = false;
     t->outbox.closed = false;
     pthread_mutex_unlock(&t->outbox.lock);
@@ -55,12 +57,24 @@ int outbox_write(gw_thread *t, const char *p, size_t n) {
     return -1;
 }
 
-void gw_outbox_take(gw_thread *t, buf *data, bool *head) {
+/* Adds the lines of one 103 answer; -1 without memory, with no exception. */
+int outbox_hint(gw_thread *t, const buf *lines) {
     gw_outbox *o = &t->outbox;
     pthread_mutex_lock(&o->lock);
+    int rc = o->closed ? 0 : buf_add(&o->hints, lines->p, lines->len);
+    pthread_mutex_unlock(&o->lock);
+    if (rc == 0)
+        outbox_notify(o);
+    return rc;
+}
+
+void gw_outbox_take(gw_thread *t, buf *hints, buf *data, bool *head) {
+    gw_outbox *o = &t->outbox;
+    pthread_mutex_lock(&o->lock);
+    *hints = o->hints;
     *data = o->data;
     *head = o->head_ready;
-    o->data = (buf){0};
+    o->hints = o->data = (buf){0};
     o->head_ready = false;
     pthread_cond_broadcast(&o->space);
     pthread_mutex_unlock(&o->lock);

@@ -266,7 +266,7 @@ static void request_begin(gw_thread *t) {
     t->active = true;
     t->head_set = t->head_sent = false;
     buf_reset(&t->lines, KEEP);
-    if (t->outbox.data.cap || t->outbox.closed || t->outbox.head_ready)
+    if (t->outbox.data.cap || t->outbox.hints.cap || t->outbox.closed || t->outbox.head_ready)
         outbox_reset(t);
     context_new(t);
 }
@@ -278,8 +278,10 @@ void gw_start(gw_thread *t, int app, const char *record, size_t record_len, cons
     context_enter(t);
     PyObject *env = environ_new(t, record, record_len);
     PyObject *input = env ? input_new(body, body_len, body_fd) : NULL;
-    PyObject *start = input ? start_response_new(t) : NULL;
-    if (start && py.PyDict_SetItem(env, gw.str_input, input) == 0) {
+    PyObject *start = NULL, *hints = NULL;
+    if (input && callables_new(t, &start, &hints) == 0 &&
+        py.PyDict_SetItem(env, gw.str_input, input) == 0 &&
+        py.PyDict_SetItem(env, gw.str_hints, hints) == 0) {
         drop(&input); /* the environ's alone now */
         t->result = py_call2(apps[app], env, start);
     }
@@ -287,6 +289,7 @@ void gw_start(gw_thread *t, int app, const char *record, size_t record_len, cons
         fork_exit();
     py.Py_DecRef(input);
     py.Py_DecRef(start);
+    py.Py_DecRef(hints);
     py.Py_DecRef(env);
     if (!t->result || answer_begin(t) < 0)
         request_fail(t);

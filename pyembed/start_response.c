@@ -95,10 +95,11 @@ static int head_status(buf *b, PyObject *status, head_facts *f) {
     for (int i = 0; ok && i < 3; i++)
         ok = p[i] >= '0' && p[i] <= '9';
     f->status = ok ? (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0' : 0;
-    if (f->status < 200) {
+    if (f->status < 200 || f->status > 599) { /* RFC 9110, 15 */
         py.PyErr_Format(py.PyExc_ValueError,
-                        ok ? "status %R is informational: only the server sends those"
-                           : "status %R is not of the form '200 OK'",
+                        ok && f->status >= 100 && f->status < 200
+                            ? "status %R is informational: only the server sends those"
+                            : "status %R is not of the form '200 OK', from 200 to 599",
                         status);
         return -1;
     }
@@ -282,14 +283,45 @@ static PyObject *start_response_call(PyObject *self, PyObject *const *args, Py_s
     return py.PyCFunction_NewEx(&write_def, self, NULL);
 }
 
-PyObject *start_response_new(gw_thread *t) {
-    static PyMethodDef def = {"start_response", NULL, METH_FASTCALL | METH_KEYWORDS,
-                              "start_response(status, response_headers, exc_info=None) -> write "
-                              "(PEP 3333)."};
-    def.ml_meth = (PyCFunction)(void (*)(void))start_response_call;
+/* wsgi.early_hints(headers): sends 103 (RFC 8297), as gunicorn's does: nothing
+ * happens once the head is out; HTTP/1.0 clients are spared by the front. */
+static PyObject *early_hints_call(PyObject *self, PyObject *headers) {
+    gw_thread *t = request_of(self, "wsgi.early_hints");
+    if (!t)
+        return NULL;
+    PyObject *iter = py.PyObject_GetIter(headers), *item;
+    if (!iter)
+        return NULL;
+    head_facts unused = {.content_length = -1};
+    buf lines = {0};
+    int rc = 0;
+    while (rc == 0 && (item = py.PyIter_Next(iter))) {
+        rc = head_field(&lines, item, &unused);
+        py.Py_DecRef(item);
+    }
+    py.Py_DecRef(iter);
+    if (rc == 0 && !py.PyErr_Occurred() && lines.len > 0 && !t->head_sent) {
+        t->part.wrote = true;
+        if (head_end(&lines) == 0 && outbox_hint(t, &lines) < 0)
+            py.PyErr_SetString(py.PyExc_RuntimeError, "no memory for early hints");
+    }
+    buf_free(&lines);
+    return py.PyErr_Occurred() ? NULL : py_none();
+}
+
+static PyMethodDef early_hints_def = {
+    "early_hints", early_hints_call, METH_O,
+    "early_hints(headers): sends a 103 answer with these headers (RFC 8297)."};
+
+int callables_new(gw_thread *t, PyObject **start, PyObject **hints) {
+    static PyMethodDef start_def = {"start_response", NULL, METH_FASTCALL | METH_KEYWORDS,
+                                    "start_response(status, response_headers, exc_info=None) -> "
+                                    "write (PEP 3333)."};
+    start_def.ml_meth = (PyCFunction)(void (*)(void))start_response_call;
     long long id = (long long)(t->serial * GW_MAX_THREADS + (uint64_t)t->index);
     PyObject *self = py.PyLong_FromLongLong(id);
-    PyObject *f = self ? py.PyCFunction_NewEx(&def, self, NULL) : NULL;
+    *start = self ? py.PyCFunction_NewEx(&start_def, self, NULL) : NULL;
+    *hints = self ? py.PyCFunction_NewEx(&early_hints_def, self, NULL) : NULL;
     py.Py_DecRef(self);
-    return f;
+    return *start && *hints ? 0 : -1;
 }

@@ -140,7 +140,7 @@ func (t *thread) head() bridge.Head {
 	c := t.c
 	return bridge.Head{
 		Status:        int(c.status),
-		Lines:         unsafe.Slice((*byte)(unsafe.Pointer(c.lines.p)), int(c.lines.len)),
+		Lines:         bytesOf(&c.lines),
 		ContentLength: int64(c.content_length),
 		HasDate:       bool(c.has_date),
 		HasServer:     bool(c.has_server),
@@ -155,21 +155,24 @@ func (t *thread) reportError(x *bridge.Exchange) {
 	}
 }
 
-// takeOutbox passes on what write() left; t.mu is held.
+// takeOutbox passes on what write() and early_hints left; t.mu is held.
 func (t *thread) takeOutbox(x *bridge.Exchange) error {
-	var data C.buf
+	var hints, data C.buf
 	var head C.bool
-	C.gw_outbox_take(t.c, &data, &head)
+	C.gw_outbox_take(t.c, &hints, &data, &head)
+	if hints.p != nil {
+		x.Inform(bytesOf(&hints))
+		C.free(unsafe.Pointer(hints.p))
+	}
 	if data.p == nil {
 		return nil
 	}
 	defer C.free(unsafe.Pointer(data.p))
-	body := unsafe.Slice((*byte)(unsafe.Pointer(data.p)), int(data.len))
 	var err error
 	if head {
-		err = x.Respond(t.head(), body, false)
+		err = x.Respond(t.head(), bytesOf(&data), false)
 	} else {
-		err = x.Write(body, false)
+		err = x.Write(bytesOf(&data), false)
 	}
 	if errors.Is(err, bridge.ErrGone) {
 		C.gw_outbox_close(t.c)
@@ -177,8 +180,13 @@ func (t *thread) takeOutbox(x *bridge.Exchange) error {
 	return err
 }
 
-// drainOutbox passes on, while the application still runs, what its write() calls
-// leave. It is the outbox's goroutine.
+// bytesOf is C's memory as a slice, good until C changes or frees it.
+func bytesOf(b *C.buf) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(b.p)), int(b.len))
+}
+
+// drainOutbox passes on, while the application still runs, what its write() and
+// early_hints calls leave. It is the outbox's goroutine.
 func (t *thread) drainOutbox(r *os.File) {
 	var wakes [64]byte
 	for {

@@ -64,7 +64,6 @@ var (
 	errCodingOther  = refuse(501, "transfer coding other than chunked")
 	errCodingOld    = refuse(400, "Transfer-Encoding in HTTP/1.0")
 	errCodingLength = refuse(400, "Transfer-Encoding together with Content-Length")
-	errFramingTab   = refuse(400, "tab in Transfer-Encoding or Content-Length")
 )
 
 // Chunked bodies: RFC 9112 section 7.1.

@@ -23,11 +23,8 @@ func (p *Parser) fieldLine(buf []byte, end int) *Error {
 	from := p.line + colon + 1 + start
 	f := fieldSpan{span{p.line, p.line + colon}, span{from, from + len(value)}}
 	p.fields = append(p.fields, f)
-	if len(value) == len(raw) || len(raw) == len(value)+1 && raw[0] == ' ' {
-		raw = value // white space as everybody sends it
-	}
 	host := p.facts.hosts
-	e := p.facts.learn(line[:colon], value, raw)
+	e := p.facts.learn(line[:colon], value)
 	if p.facts.hosts != host {
 		p.host = f.value
 	}
@@ -67,8 +64,8 @@ type facts struct {
 	expect       bool
 }
 
-// learn takes one field. raw is value with the white space around it.
-func (f *facts) learn(name, value, raw []byte) *Error {
+// learn takes one field.
+func (f *facts) learn(name, value []byte) *Error {
 	switch len(name) {
 	case len("host"):
 		if equalFold(name, "host") {
@@ -96,11 +93,11 @@ func (f *facts) learn(name, value, raw []byte) *Error {
 		}
 	case len("content-length"):
 		if equalFold(name, "content-length") {
-			return f.learnLength(value, raw)
+			return f.learnLength(value)
 		}
 	case len("transfer-encoding"):
 		if equalFold(name, "transfer-encoding") {
-			return f.learnCoding(value, raw)
+			return f.learnCoding(value)
 		}
 	}
 	return nil
@@ -135,14 +132,11 @@ func (f *facts) learnConnection(value []byte) {
 
 // learnLength: RFC 9110 section 8.6. Digits alone, leading zeros among them. The
 // same length twice, in two lines or as a list, may be refused and is.
-func (f *facts) learnLength(value, raw []byte) *Error {
+func (f *facts) learnLength(value []byte) *Error {
 	if f.hasLength {
 		return errLengthTwice
 	}
 	f.hasLength = true
-	if hasTab(raw) {
-		return errFramingTab
-	}
 	if len(value) == 0 {
 		return errLengthValue
 	}
@@ -167,11 +161,8 @@ func (f *facts) learnLength(value, raw []byte) *Error {
 // tokens: chunked takes no parameters, and no other coding is taken at all. Empty
 // elements, which RFC 9110 section 5.6.1 would have ignored, are refused: that is
 // where list parsers differ.
-func (f *facts) learnCoding(value, raw []byte) *Error {
+func (f *facts) learnCoding(value []byte) *Error {
 	f.hasCoding = true
-	if hasTab(raw) {
-		return errFramingTab
-	}
 	for more := true; more; {
 		var element []byte
 		element, value, more = nextElement(value)
@@ -186,17 +177,6 @@ func (f *facts) learnCoding(value, raw []byte) *Error {
 		}
 	}
 	return nil
-}
-
-// hasTab: a tab around a framing field's value is legal white space, which no
-// client sends and which has hidden such fields from other parsers.
-func hasTab(raw []byte) bool {
-	for _, c := range raw {
-		if c == '\t' {
-			return true
-		}
-	}
-	return false
 }
 
 // check judges the head as a whole.
