@@ -126,6 +126,9 @@ class Server:
         shutil.rmtree(self.events, ignore_errors=True)
 
     def restart(self) -> None:
-        """Stops what is left and starts afresh."""
+        """Stops what is left and starts afresh; on a loaded machine at the second try."""
         self.stop()
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:
+            self.start()
