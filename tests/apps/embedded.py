@@ -167,6 +167,20 @@ def run_multiprocessing(environ: Environ) -> Any:
     return child.exitcode
 
 
+@app.json("/multiprocessing-thread")
+def run_multiprocessing_here(_environ: Environ) -> Any:
+    """Run a function in a forked process, and tell which thread forked."""
+    child = multiprocessing.get_context("fork").Process(target=abs, args=(1,))
+    child.start()
+    deadline = time.monotonic() + 20
+    # Another thread's start() may reap this child, and join() then returns too early.
+    while child.exitcode is None and time.monotonic() < deadline:
+        child.join(0.1)
+    if child.exitcode is None:
+        child.kill()
+    return {"exit": child.exitcode, "thread": threading.current_thread().name}
+
+
 @app.json("/multiprocessing-pool")
 def run_pool(environ: Environ) -> Any:
     """Map over a pool of processes."""

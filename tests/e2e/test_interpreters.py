@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,9 +33,9 @@ def raw(module_serve: Serve, each_venv: Venv) -> Server:
 
 @pytest.fixture(scope="module")
 def embedded(module_serve: Serve, each_venv: Venv, tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """The application that forks."""
+    """The application that forks, with four threads."""
     log = tmp_path_factory.mktemp("log") / "log"
-    return module_serve("embedded:app", venv=each_venv, env={"E2E_LOG": str(log)})
+    return module_serve("embedded:app", venv=each_venv, threads=4, env={"E2E_LOG": str(log)})
 
 
 def test_demo_answers_json(demo: Server, each_venv: Venv) -> None:
@@ -106,6 +107,15 @@ def test_extension_modules_work(raw: Server) -> None:
 )
 def test_processes_can_be_started(embedded: Server, path: str, expected: object) -> None:
     assert requests.get(embedded.url + path, timeout=30).json() == expected
+
+
+def test_every_thread_can_fork(embedded: Server) -> None:
+    """Up to 3.12, `threading` in the child expects of the thread that forked to be its own."""
+    path = f"{embedded.url}/multiprocessing-thread"
+    with ThreadPoolExecutor(4) as pool:
+        seen = [answer.json() for answer in pool.map(lambda _: requests.get(path, timeout=30), range(16))]
+    assert {each["exit"] for each in seen} == {0}, seen
+    assert len({each["thread"] for each in seen}) > 1
 
 
 def test_stops_gracefully(serve: Serve, each_venv: Venv) -> None:
