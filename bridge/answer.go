@@ -32,6 +32,7 @@ type answer struct {
 	status  int
 	sent    int64 // body bytes, without framing
 	keep    bool  // the connection may go on
+	reset   bool  // it must not end orderly: that would look like the body's end
 }
 
 // run takes parts from the exchange until the answer is whole or cut.
@@ -56,7 +57,7 @@ func (a *answer) run() {
 		if err != nil {
 			c.srv.Log.Debug("the client left before its answer was whole", "peer", c.req.Peer.Addr, "error", err)
 			a.x.Leave(ErrGone)
-			a.keep = false
+			a.stopShort()
 			return
 		}
 		if a.complete(p.Last) {
@@ -168,13 +169,13 @@ func (a *answer) cut(err error, started bool) {
 		a.fail(err)
 		return
 	}
+	a.stopShort()
+}
+
+// stopShort ends the connection before the framing says that the answer is whole.
+func (a *answer) stopShort() {
 	a.keep = false
-	if a.framing == http1.ToClose {
-		// A plain close would look like the end of the body.
-		if t, ok := a.conn.nc.(interface{ SetLinger(int) error }); ok {
-			t.SetLinger(0)
-		}
-	}
+	a.reset = a.framing == http1.ToClose
 }
 
 // fail answers a request that has no answer from the application.

@@ -84,7 +84,7 @@ func (c *conn) await() bool {
 	if c.draining {
 		wait = drainGrace
 	}
-	c.readDeadline(time.Now().Add(wait))
+	c.readDeadline(wait)
 	c.mu.Unlock()
 	err := c.fill()
 	c.mu.Lock()
@@ -100,27 +100,38 @@ func (c *conn) await() bool {
 // lastLook takes the request that reached the kernel at the moment when drain
 // ended the wait: it is served, and its answer says that the connection closes.
 func (c *conn) lastLook() bool {
+	c.w = c.readNow(c.buf, 0)
+	return c.w > 0
+}
+
+// peek tells whether the kernel holds bytes that were not read.
+func (c *conn) peek() bool {
+	var one [1]byte
+	return c.readNow(one[:], syscall.MSG_PEEK) > 0
+}
+
+// readNow reads what is there, without waiting; 0 for nothing or any error.
+func (c *conn) readNow(p []byte, flags int) int {
 	sc, ok := c.nc.(syscall.Conn)
 	if !ok {
-		return false
+		return 0
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return 0
 	}
 	c.mu.Lock()
-	c.readDeadline(time.Now().Add(c.srv.Limits.HeadTime))
+	c.readDeadline(c.srv.Limits.HeadTime) // a passed one would refuse the call
 	c.mu.Unlock()
 	n := 0
 	err = raw.Read(func(fd uintptr) bool {
-		n, _ = syscall.Read(int(fd), c.buf)
+		n, _, _ = syscall.Recvfrom(int(fd), p, flags|syscall.MSG_DONTWAIT)
 		return true
 	})
-	if err != nil || n <= 0 {
-		return false
+	if err != nil || n < 0 {
+		return 0
 	}
-	c.w = n
-	return true
+	return n
 }
 
 // drain makes the present request, if any, the connection's last.
@@ -132,16 +143,26 @@ func (c *conn) drain() {
 		return
 	}
 	if c.served > 0 {
-		c.readDeadline(time.Unix(1, 0))
+		c.readBy = time.Unix(1, 0)
+		c.nc.SetReadDeadline(c.readBy)
 	} else {
-		c.readDeadline(time.Now().Add(drainGrace))
+		c.readDeadline(drainGrace)
 	}
 }
 
 // cut ends the connection whatever it is doing.
 func (c *conn) cut() {
 	c.drain()
+	c.abort()
 	c.nc.Close()
+}
+
+// abort makes the coming close a reset, so that no client takes what it has for a
+// whole answer.
+func (c *conn) abort() {
+	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok {
+		_ = t.SetLinger(0) // fails on a connection that is gone
+	}
 }
 
 func (c *conn) isDraining() bool {
@@ -150,21 +171,31 @@ func (c *conn) isDraining() bool {
 	return c.draining
 }
 
-// readDeadline sets the deadline for reading, unless the one that is set is later
-// by less than coarse. c.mu is held where drain may interfere.
-func (c *conn) readDeadline(t time.Time) {
-	if d := t.Sub(c.readBy); d < 0 || d > coarse {
+// readDeadline bounds the wait for what is read next; 0 or less is no bound. c.mu
+// is held, since drain may interfere.
+func (c *conn) readDeadline(wait time.Duration) {
+	if t, ok := moved(c.readBy, wait); ok {
 		c.nc.SetReadDeadline(t)
 		c.readBy = t
 	}
 }
 
 func (c *conn) writeDeadline() {
-	t := time.Now().Add(c.srv.Limits.WriteTime)
-	if t.Sub(c.writeBy) > coarse {
+	if t, ok := moved(c.writeBy, c.srv.Limits.WriteTime); ok {
 		c.nc.SetWriteDeadline(t)
 		c.writeBy = t
 	}
+}
+
+// moved returns the deadline that lies wait ahead, and whether it has to replace
+// old: one that is early by less than coarse, or a tenth of wait, will do.
+func moved(old time.Time, wait time.Duration) (time.Time, bool) {
+	if wait <= 0 {
+		return time.Time{}, !old.IsZero()
+	}
+	t := time.Now().Add(wait)
+	d := t.Sub(old)
+	return t, d < 0 || d > min(coarse, wait/10)
 }
 
 // fill reads once more into buf, behind what is there.
@@ -208,10 +239,15 @@ func (c *conn) exchange() bool {
 		w.run()
 	}
 	c.log(start, w.status, w.sent)
-	if !w.keep && c.r < c.w {
-		c.linger() // unread bytes would reset the connection, and the answer with it
+	switch {
+	case w.keep:
+		return true
+	case w.reset:
+		c.abort()
+	case c.r < c.w || c.peek():
+		c.linger()
 	}
-	return w.keep
+	return false
 }
 
 // head reads until the parser has a whole head; n is its size in buf[r:w].
@@ -230,7 +266,7 @@ func (c *conn) head() (n int, err error) {
 		if !deadline {
 			deadline = true
 			c.mu.Lock()
-			c.readDeadline(time.Now().Add(c.srv.Limits.HeadTime))
+			c.readDeadline(c.srv.Limits.HeadTime)
 			c.mu.Unlock()
 		}
 		if err := c.fill(); err != nil {

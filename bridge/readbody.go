@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
 )
@@ -124,7 +123,7 @@ func (c *conn) keep(x *Exchange, p []byte) error {
 
 func (c *conn) bodyDeadline() {
 	c.mu.Lock()
-	c.readDeadline(time.Now().Add(c.srv.Limits.ReadTime))
+	c.readDeadline(c.srv.Limits.ReadTime)
 	c.mu.Unlock()
 }
 

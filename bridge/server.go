@@ -12,7 +12,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Limits bounds what one connection may take. DefaultLimits documents the values.
+// Limits bounds what one connection may take; zero is no limit, except of
+// BodyMemory. DefaultLimits documents the values.
 type Limits struct {
 	Head       http1.Limits
 	MaxBody    int64         // bytes; 0: none. A longer one gets 413 before it is read

@@ -96,7 +96,7 @@ func TestShutdownCuts(t *testing.T) {
 	result := h.shutdown(ctx)
 	cancel()
 	h.wantShutdown(result, context.Canceled)
-	running.want("GET", "EOF")
+	running.want("GET", "RESET")
 	if got := slow.answers(); got[len(got)-1] != "EOF" && got[len(got)-1] != "RESET" {
 		t.Errorf("the slow client got %q", got)
 	}
