@@ -246,8 +246,8 @@ func (x *Exchange) take() (Part, bool) {
 		x.hints = x.hints[:0]
 		return p, true
 	}
-	if x.err != nil && !x.headTaken {
-		return Part{Err: x.err}, true // whatever was pending, a clean 500 is better
+	if x.err != nil && !x.responded {
+		return Part{Err: x.err}, true
 	}
 	if x.responded && !x.headTaken {
 		x.headTaken = true

@@ -103,7 +103,7 @@ enum { PY_FILE_INPUT = 257 };
 #define PY_EXCEPTIONS(X)                                                       \
     X(PyExc_TypeError) X(PyExc_ValueError) X(PyExc_RuntimeError)               \
     X(PyExc_AssertionError) X(PyExc_SystemExit) X(PyExc_ConnectionError)       \
-    X(PyExc_AttributeError)
+    X(PyExc_AttributeError) X(PyExc_BaseException)
 
 #define PY_FIELD(ret, name, args) ret(*name) args;
 #define PY_OBJECT(name) PyObject *name;

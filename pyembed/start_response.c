@@ -220,20 +220,23 @@ static PyObject *write_call(PyObject *self, PyObject *data) {
 static PyMethodDef write_def = {
     "write", write_call, METH_O, "write(data: bytes): sends a piece of the body (PEP 3333)."};
 
-/* Takes exc_info apart and raises it again. */
+/* Raises what exc_info holds again; anything but sys.exc_info()'s tuple is an error
+ * of its own. */
 static void reraise(PyObject *exc_info) {
-    PyObject *e[3];
-    for (int i = 0; i < 3; i++) {
-        e[i] = py.PyTuple_GetItem(exc_info, i);
-        if (!e[i])
-            return; /* the error that says so is set */
-        py.Py_IncRef(e[i]);
+    bool tuple = py_isa(exc_info, (PyObject *)py.PyTuple_Type) && py.PyTuple_Size(exc_info) == 3;
+    PyObject *value = tuple ? py.PyTuple_GetItem(exc_info, 1) : NULL;
+    if (!value || !py_isa(value, py.PyExc_BaseException)) {
+        py.PyErr_SetString(py.PyExc_TypeError, "exc_info must be the tuple of sys.exc_info()");
+        return;
     }
-    if (e[2] == py._Py_NoneStruct) {
-        py.Py_DecRef(e[2]);
-        e[2] = NULL;
-    }
-    py.PyErr_Restore(e[0], e[1], e[2]);
+    PyObject *trace = py.PyTuple_GetItem(exc_info, 2);
+    if (py.PyException_SetTraceback(value, trace) < 0)
+        return;
+    py.Py_IncRef(value);
+    if (trace == py._Py_NoneStruct)
+        trace = NULL;
+    py.Py_IncRef(trace);
+    py.PyErr_Restore(py.PyObject_Type(value), value, trace);
 }
 
 static const char *const parameters[] = {"status", "response_headers", "exc_info"};

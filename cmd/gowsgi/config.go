@@ -63,6 +63,12 @@ func serveFlags() []cli.Flag {
 	}
 }
 
+// What a time in seconds may be: a millisecond to about 30 years.
+const (
+	minSeconds = 0.001
+	maxSeconds = 1_000_000_000
+)
+
 func runConfig(c *cli.Context) (*config, error) {
 	cfg, err := pythonConfig(c)
 	if err != nil {
@@ -75,8 +81,8 @@ func runConfig(c *cli.Context) (*config, error) {
 	cfg.accessLog = c.String("access-logfile")
 	seconds := func(name string) time.Duration {
 		s := c.Float64(name)
-		if s <= 0 && err == nil {
-			err = fmt.Errorf("--%s %v: it must be more than 0 seconds", name, s)
+		if !(s >= minSeconds && s <= maxSeconds) && err == nil { // NaN is neither
+			err = fmt.Errorf("--%s %v: it must be from %v to %v seconds", name, s, minSeconds, maxSeconds)
 		}
 		return time.Duration(s * float64(time.Second))
 	}

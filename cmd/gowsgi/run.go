@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -121,12 +122,21 @@ func bindAddress(bind string) (string, error) {
 	if strings.Contains(bind, "://") || strings.HasPrefix(bind, "unix:") {
 		return "", fmt.Errorf("--bind %s: this version listens on HOST:PORT only", bind)
 	}
-	host, port, err := net.SplitHostPort(bind)
+	whole := bind
+	if strings.HasPrefix(bind, "[") && strings.HasSuffix(bind, "]") || !strings.Contains(bind, ":") {
+		whole += ":8000"
+	}
+	host, port, err := net.SplitHostPort(whole)
 	if err != nil {
-		if strings.Contains(strings.Trim(bind, "[]"), ":") != strings.HasPrefix(bind, "[") {
-			return "", fmt.Errorf("--bind %s: it must be HOST:PORT (an IPv6 host in brackets)", bind)
+		return "", fmt.Errorf("--bind %s: it must be HOST:PORT (an IPv6 host in brackets)", bind)
+	}
+	if strings.HasPrefix(bind, "[") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", fmt.Errorf("--bind %s: what is in brackets must be an IPv6 address", bind)
 		}
-		host, port = strings.Trim(bind, "[]"), "8000"
+	}
+	if port == "" {
+		port = "8000"
 	}
 	return net.JoinHostPort(host, port), nil
 }

@@ -133,7 +133,12 @@ def register_thread(name: str) -> None:
     """
     if threading.get_ident() == threading.main_thread().ident:
         return
-    ExecutorThread().name = name
+    thread = ExecutorThread()
+    thread.name = name
+    # Up to 3.12 a dummy lacks the lock that shutdown asks of a main thread, which
+    # this one becomes in a child that the app forks from it.
+    if getattr(thread, "_tstate_lock", thread) is None:
+        thread._set_tstate_lock()
 
 
 def run_exit_handlers(signum: int | str) -> None:
