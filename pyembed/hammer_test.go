@@ -95,7 +95,7 @@ func (w *world) hammer(t *testing.T, requests int) int64 {
 	}
 	all.Wait()
 	w.waitServed(t, served+int64(clients*requests))
-	w.reports.Clear()
+	w.reported("hammer")
 	return closes.Load()
 }
 

@@ -162,7 +162,7 @@ func TestStartErrors(t *testing.T) {
 
 // serveOne starts an interpreter with one thread and returns a world for it.
 func serveOne() (*world, chan error) {
-	w := &world{in: must(Start(must(testPython()), testOptions(1))), pool: bridge.NewPool(bridge.PoolLimits{Queue: 9})}
+	w := &world{reports: map[string][]error{}, in: must(Start(must(testPython()), testOptions(1))), pool: bridge.NewPool(bridge.PoolLimits{Queue: 9})}
 	app := must(w.in.Load("embedapp"))
 	served := make(chan error, 1)
 	go func() { served <- w.in.Serve(w.pool, app, w.report) }()

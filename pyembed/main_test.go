@@ -80,12 +80,14 @@ const sharedThreads = 8
 // world is the interpreter of the tests in this process, serving testdata's
 // application, and what loading others gave before.
 type world struct {
-	in      *Interpreter
-	pool    *bridge.Pool
-	info    string
-	loads   map[string]error // by spec; Load must not run while Serve does
-	reports sync.Map         // request id -> []error
-	next    int
+	in    *Interpreter
+	pool  *bridge.Pool
+	info  string
+	loads map[string]error // by spec; Load must not run while Serve does
+	next  int
+
+	mu      sync.Mutex
+	reports map[string][]error // by request id
 }
 
 var shared = sync.OnceValues(func() (*world, error) {
@@ -97,7 +99,7 @@ var shared = sync.OnceValues(func() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{loads: map[string]error{}}
+	w := &world{loads: map[string]error{}, reports: map[string][]error{}}
 	if w.in, err = Start(py, testOptions(sharedThreads)); err != nil {
 		return nil, err
 	}
@@ -124,9 +126,19 @@ var shared = sync.OnceValues(func() (*world, error) {
 })
 
 func (w *world) report(x *bridge.Exchange, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	id := x.Record.Lookup("test.id")
-	old, _ := w.reports.LoadOrStore(id, []error(nil))
-	w.reports.Store(id, append(old.([]error), err))
+	w.reports[id] = append(w.reports[id], err)
+}
+
+// reported returns what was reported of a request, and forgets it.
+func (w *world) reported(id string) []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	errs := w.reports[id]
+	delete(w.reports, id)
+	return errs
 }
 
 func embedded(t *testing.T) *world {
@@ -179,9 +191,7 @@ func (w *world) ask(t *testing.T, method, path, query string) reply {
 	r := collect(x, -1)
 	x.Release()
 	w.waitServed(t, before+1)
-	if errs, ok := w.reports.Load(id); ok {
-		r.errors = errs.([]error)
-	}
+	r.errors = w.reported(id)
 	return r
 }
 

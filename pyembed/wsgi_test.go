@@ -252,9 +252,7 @@ func TestGoneClient(t *testing.T) {
 		if got := w.closed(t) - before; got != want.closes {
 			t.Errorf("%s: close() was called %d times, want %d", path, got, want.closes)
 		}
-		errs, _ := w.reports.Load("gone" + path)
-		all, _ := errs.([]error)
-		if r := (&reply{errors: all}).reported(); !strings.Contains(r, want.report) || (r == "") != (want.report == "") {
+		if r := (&reply{errors: w.reported("gone" + path)}).reported(); !strings.Contains(r, want.report) || (r == "") != (want.report == "") {
 			t.Errorf("%s: reported %q, want %q", path, r, want.report)
 		}
 	}
