@@ -55,7 +55,7 @@ func (a *answer) run() {
 		}
 		err := a.body(p)
 		if err != nil {
-			c.srv.Log.Debug("the client left before its answer was whole", "peer", c.req.Peer.Addr, "error", err)
+			c.srv.Log.Debug("the client left before its answer was whole", "peer", c.peer.Addr, "error", err)
 			a.x.Leave(ErrGone)
 			a.stopShort()
 			return
@@ -185,7 +185,7 @@ func (a *answer) fail(err error) {
 	switch {
 	case errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout), errors.Is(err, ErrStopped):
 		status = http.StatusServiceUnavailable
-		c.srv.Log.Warn("refused a request", "peer", c.req.Peer.Addr, "status", status, "cause", err)
+		c.srv.Log.Warn("refused a request", "peer", c.peer.Addr, "status", status, "cause", err)
 	}
 	a.keep = c.parser.Head.KeepAlive && !c.isDraining()
 	a.plain(status, "")

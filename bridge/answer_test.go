@@ -62,9 +62,8 @@ func TestAnswers(t *testing.T) {
 		{"1.0 streamed with a length keeps", sized(4, "ab", "cd"), strings.Repeat("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 2),
 			[]string{`200 length=4 keep-alive "abcd"`, `200 length=4 keep-alive "abcd"`, "EOF"}},
 
-		// PEP 3333 lets a server not know: the body was dropped before it was counted.
 		{"HEAD, known whole", hello, request("HEAD / HTTP/1.1") + get("/"),
-			[]string{"200", `200 length=5 "hello"`, "EOF"}},
+			[]string{"200 length=5", `200 length=5 "hello"`, "EOF"}},
 		{"HEAD, streamed", streamed, request("HEAD / HTTP/1.1") + get("/"),
 			[]string{"200", `200 chunked "abcd"`, "EOF"}},
 		{"HEAD, length declared", sized(7, "ab"), request("HEAD / HTTP/1.1"), []string{"200 length=7", "EOF"}},

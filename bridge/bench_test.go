@@ -43,7 +43,10 @@ func BenchmarkConnection(b *testing.B) {
 	body := []byte("Hello, world!")
 	srv := &Server{
 		Pool: NewPool(PoolLimits{Queue: 1}), Log: hclog.NewNullLogger(), Limits: DefaultLimits(), Name: "gowsgi",
-		Prepare: func(r *Request, x *Exchange) { x.Record = x.Record[:0].AppendBytes("REQUEST_METHOD", r.Method) },
+		Prepare: func(r *Request, x *Exchange) error {
+			x.Record = x.Record[:0].AppendBytes("REQUEST_METHOD", r.Method)
+			return nil
+		},
 	}
 	done := make(chan struct{})
 	go func() {

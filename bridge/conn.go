@@ -27,6 +27,7 @@ type conn struct {
 	srv    *Server
 	nc     net.Conn
 	parser http1.Parser
+	peer   Endpoint
 	req    Request
 
 	buf  []byte // of which buf[r:w] is received and not consumed
@@ -40,6 +41,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	idle     bool // waits for a request's first byte
+	lingers  bool // takes what the client still sends, before closing
 	draining bool // no further request after this one
 }
 
@@ -47,11 +49,11 @@ func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
 	c := &conn{srv: s, nc: nc}
 	c.req.Local = local
 	if local.Unix {
-		c.req.Peer.Unix = true
+		c.peer.Unix = true
 	} else {
-		c.req.Peer = endpoint(nc.RemoteAddr())
+		c.peer = endpoint(nc.RemoteAddr())
 	}
-	c.req.Scheme = "http"
+	c.req.Peer = c.peer
 	return c
 }
 
@@ -139,13 +141,14 @@ func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
-	if !c.idle {
-		return
-	}
-	if c.served > 0 {
+	switch {
+	case c.lingers:
+		c.readDeadline(drainGrace)
+	case !c.idle:
+	case c.served > 0:
 		c.readBy = time.Unix(1, 0)
 		c.nc.SetReadDeadline(c.readBy)
-	} else {
+	default:
 		c.readDeadline(drainGrace)
 	}
 }
@@ -231,7 +234,9 @@ func (c *conn) exchange() bool {
 	}
 	c.fillRequest(x)
 	x.NoBody = string(c.req.Method) == "HEAD"
-	c.srv.Prepare(&c.req, x)
+	if err := c.srv.Prepare(&c.req, x); err != nil {
+		return c.refuse(err)
+	}
 	w := answer{conn: c, x: x, noBody: x.NoBody}
 	if err := c.srv.Pool.Submit(x); err != nil {
 		w.fail(err)
@@ -280,6 +285,7 @@ func (c *conn) fillRequest(x *Exchange) {
 	r := &c.req
 	r.Method, r.Target, r.Path, r.Query, r.Host = h.Method, h.Target, h.Path, h.Query, h.Host
 	r.Fields = h.Fields
+	r.Peer, r.Scheme = c.peer, "http" // Prepare may have changed the last request's
 	r.Proto = "HTTP/1.1"
 	if h.Minor == 0 {
 		r.Proto = "HTTP/1.0"
@@ -308,13 +314,13 @@ func (c *conn) refuse(err error) bool {
 		}
 		bad = &http1.Error{Status: 400, Cause: "the request's head ended early"}
 	case errors.Is(err, errBodyFile):
-		c.srv.Log.Error("cannot keep a request's body", "peer", c.req.Peer.Addr, "error", err)
+		c.srv.Log.Error("cannot keep a request's body", "peer", c.peer.Addr, "error", err)
 		bad = &http1.Error{Status: 500, Cause: "the body could not be kept"}
 	default:
-		c.srv.Log.Debug("connection lost while reading a request", "peer", c.req.Peer.Addr, "error", err)
+		c.srv.Log.Debug("connection lost while reading a request", "peer", c.peer.Addr, "error", err)
 		return false
 	}
-	c.srv.Log.Warn("refused a request", "peer", c.req.Peer.Addr, "status", bad.Status, "cause", bad.Cause)
+	c.srv.Log.Warn("refused a request", "peer", c.peer.Addr, "status", bad.Status, "cause", bad.Cause)
 	c.req.Fields, c.req.Target, c.req.Method = nil, nil, nil // not to be trusted in a log
 	w := answer{conn: c, noBody: bytes.HasPrefix(bytes.TrimLeft(c.buf[:c.w], "\r\n"), []byte("HEAD "))}
 	w.plain(bad.Status, bad.Cause)
@@ -344,9 +350,13 @@ func (c *conn) linger() {
 	if !ok || hc.CloseWrite() != nil {
 		return
 	}
+	wait := lingerTime
 	c.mu.Lock()
-	c.readBy = time.Now().Add(lingerTime)
-	c.nc.SetReadDeadline(c.readBy)
+	c.lingers = true
+	if c.draining {
+		wait = drainGrace
+	}
+	c.readDeadline(wait)
 	c.mu.Unlock()
 	_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, lingerBytes)) // any end is fine
 }

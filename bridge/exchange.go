@@ -146,6 +146,9 @@ func signal(c chan struct{}) {
 // more of the body, else why not.
 func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 	x.mu.Lock()
+	if x.NoBody && last && h.ContentLength < 0 && len(body) > 0 {
+		h.ContentLength = int64(len(body)) // what GET would say (RFC 9110, 8.6)
+	}
 	x.setHead(h)
 	if x.NoBody || h.Status == 204 || h.Status == 304 {
 		x.left = cmpErr(x.left, ErrNoBody)
@@ -223,7 +226,8 @@ func (x *Exchange) Responded() bool {
 }
 
 // Next waits for the next part of the answer. After a part with Last or Err it
-// must not be called again. There is no limit here on how long the application
+// must not be called again, nor after the head of an answer without a body (NoBody,
+// 204, 304), which may be the last there is. There is no limit here on how long the application
 // may take before its first part or between two.
 func (x *Exchange) Next() Part {
 	for {

@@ -134,8 +134,9 @@ func start(t *testing.T, a app, settings ...setting) *harness {
 	checkGoroutines(t)
 	h := &harness{t: t, log: &logBuffer{}, served: make(chan error, 1)}
 	h.srv = &Server{
-		Prepare: func(r *Request, x *Exchange) {
+		Prepare: func(r *Request, x *Exchange) error {
 			x.Record = x.Record[:0].AppendBytes("method", r.Method).AppendBytes("path", r.Path)
+			return nil
 		},
 		Log:    hclog.New(&hclog.LoggerOptions{Output: h.log, Level: hclog.Debug}),
 		Limits: DefaultLimits(),

@@ -298,7 +298,7 @@ func TestRequestFields(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := make(chan string, 1)
 			h := start(t, hello, func(s *Server, _ *poolSetting) {
-				s.Prepare = func(r *Request, _ *Exchange) {
+				s.Prepare = func(r *Request, _ *Exchange) error {
 					var fields []string
 					for _, f := range r.Fields {
 						fields = append(fields, fmt.Sprintf("%s: %s", f.Name, f.Value))
@@ -311,6 +311,7 @@ func TestRequestFields(t *testing.T) {
 					if string(r.Field("hOST")) != string(r.Host) && tt.name != "absolute form" || r.Field("none") != nil {
 						t.Error("Field does not find what is there, or finds what is not")
 					}
+					return nil
 				}
 			})
 			c := h.dial()

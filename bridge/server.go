@@ -47,8 +47,10 @@ const drainGrace = time.Second
 // the exported fields before the first Serve; all but Prepare, Pool and Log may
 // be left at zero.
 type Server struct {
-	Pool    *Pool
-	Prepare func(*Request, *Exchange) // fills x.Record; runs on the connection's goroutine
+	Pool *Pool
+	// Prepare fills x.Record on the connection's goroutine. It may change the
+	// request (what a proxy says of the client); an *http1.Error refuses it.
+	Prepare func(r *Request, x *Exchange) error
 	Log     hclog.Logger
 	Access  AccessLogger // nil: none
 	Limits  Limits

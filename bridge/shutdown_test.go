@@ -288,7 +288,7 @@ func TestUnixSocket(t *testing.T) {
 	ends := make(chan [2]Endpoint, 1)
 	start(t, hello, func(s *Server, p *poolSetting) {
 		p.listener = l
-		s.Prepare = func(r *Request, _ *Exchange) { ends <- [2]Endpoint{r.Peer, r.Local} }
+		s.Prepare = func(r *Request, _ *Exchange) error { ends <- [2]Endpoint{r.Peer, r.Local}; return nil }
 	})
 	nc, err := net.Dial("unix", l.Addr().String())
 	if err != nil {

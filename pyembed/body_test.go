@@ -21,9 +21,10 @@ func TestBodies(t *testing.T) {
 	limits.BodyMemory = 1000
 	srv := &bridge.Server{
 		Pool: w.pool, Log: hclog.NewNullLogger(), Limits: limits,
-		Prepare: func(r *bridge.Request, x *bridge.Exchange) {
+		Prepare: func(r *bridge.Request, x *bridge.Exchange) error {
 			x.Record = x.Record[:0].Append("test.id", "body").AppendBytes("PATH_INFO", r.Path).
 				Append("CONTENT_LENGTH", fmt.Sprint(r.BodyLength))
+			return nil
 		},
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

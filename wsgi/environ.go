@@ -1,25 +1,25 @@
 package wsgi
 
 import (
+	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/gowsgi/gowsgi/bridge"
 )
 
-// Prepare fills x.Record with the variables of r that differ from request to
-// request (PEP 3333, "environ Variables"). What is the same for all (wsgi.version,
-// wsgi.errors, SCRIPT_NAME...) lies in the base environ on Python's side.
-// x.Body must be complete. Safe for concurrent use.
-func Prepare(r *bridge.Request, x *bridge.Exchange) {
-	x.Record = AppendEnviron(x.Record[:0], r)
-}
-
-// AppendEnviron appends r's variables to rec.
-func AppendEnviron(rec bridge.Record, r *bridge.Request) bridge.Record {
+func (u *Rules) appendVariables(rec bridge.Record, r *bridge.Request, trusted bool) (bridge.Record, error) {
 	rec = rec.AppendBytes("REQUEST_METHOD", r.Method)
 	rec = rec.AppendBytes("RAW_URI", r.Target) // gunicorn's name for it
 	rec = rec.AppendBytes("REQUEST_URI", r.Target)
-	rec = appendPath(rec, r.Path)
+	script, path, err := u.scriptName(r, trusted)
+	if err != nil {
+		return rec, err
+	}
+	if len(script) > 0 {
+		rec = rec.AppendBytes("SCRIPT_NAME", script)
+	}
+	rec = appendPath(rec, path)
 	rec = rec.AppendBytes("QUERY_STRING", r.Query)
 	rec = rec.Append("SERVER_PROTOCOL", r.Proto)
 	rec = rec.Append("wsgi.url_scheme", r.Scheme)
@@ -35,14 +35,42 @@ func AppendEnviron(rec bridge.Record, r *bridge.Request) bridge.Record {
 		var digits [20]byte
 		rec = rec.AppendBytes("CONTENT_LENGTH", strconv.AppendInt(digits[:0], r.BodyLength, 10))
 	}
-	return appendFields(rec, r)
+	return u.appendFields(rec, r, trusted)
+}
+
+// scriptName splits the path into the prefix that the application is mounted under
+// and the rest. The prefix is the trusted peer's SCRIPT_NAME field, else the
+// server's own.
+func (u *Rules) scriptName(r *bridge.Request, trusted bool) (script, rest []byte, err error) {
+	script = u.ScriptName
+	if trusted && len(u.ForwarderNames) > 0 {
+		for i := range r.Fields {
+			if name := r.Fields[i].Name; named(name, "script_name") {
+				if keep, _ := u.keepsUnderscore(name, trusted); keep {
+					script = r.Fields[i].Value
+				}
+			}
+		}
+	}
+	if len(script) == 0 {
+		return nil, r.Path, nil
+	}
+	rest, ok := bytes.CutPrefix(r.Path, script)
+	if !ok || len(rest) > 0 && rest[0] != '/' && script[len(script)-1] != '/' {
+		return nil, nil, errScriptName
+	}
+	return script, rest, nil
 }
 
 // appendServer names the server as the listener is bound; behind a unix socket,
 // which has no name that a URL could be built from, as the client calls it.
 func appendServer(rec bridge.Record, r *bridge.Request) bridge.Record {
 	if !r.Local.Unix {
-		return rec.Append("SERVER_NAME", r.Local.Addr).Append("SERVER_PORT", r.Local.Port)
+		name := r.Local.Addr
+		if strings.IndexByte(name, ':') >= 0 {
+			name = "[" + name + "]" // RFC 3875, 4.1.14
+		}
+		return rec.Append("SERVER_NAME", name).Append("SERVER_PORT", r.Local.Port)
 	}
 	name, port := splitHost(string(r.Host))
 	if name == "" {

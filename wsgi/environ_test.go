@@ -30,11 +30,21 @@ func fields(lines ...string) []http1.Field {
 	return all
 }
 
+// record returns r's variables under rules.
+func record(t testing.TB, u *Rules, r *bridge.Request) bridge.Record {
+	t.Helper()
+	rec, err := u.Environ(nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
 // environ returns r's variables; a name that comes twice fails the test.
 func environ(t *testing.T, r *bridge.Request) map[string]string {
 	t.Helper()
 	env := map[string]string{}
-	for name, value := range AppendEnviron(nil, r).All {
+	for name, value := range record(t, &Rules{}, r).All {
 		if _, twice := env[string(name)]; twice {
 			t.Errorf("%s is there twice", name)
 		}
@@ -229,9 +239,8 @@ func TestPrepareReuses(t *testing.T) {
 	x.Record = x.Record.Append("OLD", "value")
 	r := base()
 	r.Fields = fields("X-A: 1")
-	Prepare(r, x)
-	if !slices.Equal(x.Record, AppendEnviron(nil, r)) {
-		t.Error("not what AppendEnviron gives")
+	if err := (&Rules{}).Prepare(r, x); err != nil || !slices.Equal(x.Record, record(t, &Rules{}, r)) {
+		t.Error("not what Environ gives", err)
 	}
 }
 
@@ -240,8 +249,9 @@ func BenchmarkEnviron(b *testing.B) {
 	r.Fields = fields("Host: example.org", "User-Agent: curl/8.5.0", "Accept: */*", "Accept-Encoding: gzip", "Cookie: a=1",
 		"X-Forwarded-For: 192.0.2.1", "Content-Type: text/plain", "Connection: keep-alive")
 	var rec bridge.Record
+	u := &Rules{}
 	b.ReportAllocs()
 	for b.Loop() {
-		rec = AppendEnviron(rec[:0], r)
+		rec, _ = u.Environ(rec[:0], r)
 	}
 }

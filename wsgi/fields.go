@@ -22,15 +22,19 @@ var special = map[string]string{
 // "-" and let a client speak for a proxy (gunicorn's header_map=drop). Fields of
 // one name are joined in their order by a comma (RFC 9110, 5.3), cookies by "; "
 // (RFC 6265, 5.4, for HTTP/2 RFC 9113, 8.2.3).
-func appendFields(rec bridge.Record, r *bridge.Request) bridge.Record {
+func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool) (bridge.Record, error) {
 	var seen nameSet
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		repeated := seen.add(f.Name)
 		if hasUnderscore(f.Name) {
-			continue
+			if keep, err := u.keepsUnderscore(f.Name, trusted); err != nil {
+				return rec, err
+			} else if !keep {
+				continue
+			}
 		}
-		if repeated && firstOf(r.Fields, i) < i {
+		if repeated && u.firstOf(r.Fields, i) < i {
 			continue // joined to the first
 		}
 		var start int
@@ -50,11 +54,11 @@ func appendFields(rec bridge.Record, r *bridge.Request) bridge.Record {
 			rec = append(rec, r.Host...) // an absolute target's authority goes before it
 		} else {
 			rec = append(rec, f.Value...)
-			rec = joinRest(rec, r.Fields, i)
+			rec = u.joinRest(rec, r.Fields, i)
 		}
 		rec.Close(start, nameLen)
 	}
-	return rec
+	return rec, nil
 }
 
 func appendKey(rec bridge.Record, name []byte) bridge.Record {
@@ -80,23 +84,23 @@ func hasUnderscore(name []byte) bool {
 	return false
 }
 
-func firstOf(fields []http1.Field, i int) int {
+func (u *Rules) firstOf(fields []http1.Field, i int) int {
 	for j := range i {
-		if sameName(fields[j].Name, fields[i].Name) {
+		if u.sameKey(fields[j].Name, fields[i].Name) {
 			return j
 		}
 	}
 	return i
 }
 
-// joinRest appends the values of the later fields that have fields[i]'s name.
-func joinRest(rec bridge.Record, fields []http1.Field, i int) bridge.Record {
+// joinRest appends the values of the later fields that have fields[i]'s key.
+func (u *Rules) joinRest(rec bridge.Record, fields []http1.Field, i int) bridge.Record {
 	sep := ","
 	if strings.EqualFold(string(fields[i].Name), "cookie") {
 		sep = "; "
 	}
 	for j := i + 1; j < len(fields); j++ {
-		if sameName(fields[j].Name, fields[i].Name) {
+		if u.sameKey(fields[j].Name, fields[i].Name) {
 			rec = append(rec, sep...)
 			rec = append(rec, fields[j].Value...)
 		}
@@ -104,19 +108,34 @@ func joinRest(rec bridge.Record, fields []http1.Field, i int) bridge.Record {
 	return rec
 }
 
-func sameName(a, b []byte) bool {
+// sameKey tells whether two names make one key: but for case, and, where names with
+// "_" are let through, for "-" and "_".
+func (u *Rules) sameKey(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		if a[i] != b[i] && (a[i]|0x20 != b[i]|0x20 || !isLetter(a[i])) {
+		x, y := fold(a[i]), fold(b[i])
+		if x != y && (u.HeaderMap != Dangerous || dash(x) != dash(y)) {
 			return false
 		}
 	}
 	return true
 }
 
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+func fold(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func dash(c byte) byte {
+	if c == '_' {
+		return '-'
+	}
+	return c
+}
 
 // nameSet answers "was a field of this name there before?" with a bit for each of
 // 64 classes of names: a no is certain, a yes has to be checked.
@@ -127,7 +146,8 @@ func (s *nameSet) add(name []byte) bool {
 	if n == 0 {
 		return false
 	}
-	bit := nameSet(1) << ((uint(n) + 7*uint(name[0]|0x20) + 3*uint(name[n-1]|0x20)) & 63)
+	first, last := dash(fold(name[0])), dash(fold(name[n-1]))
+	bit := nameSet(1) << ((uint(n) + 7*uint(first) + 3*uint(last)) & 63)
 	was := *s&bit != 0
 	*s |= bit
 	return was

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
 )
@@ -79,6 +80,15 @@ func parse(t *testing.T, args ...string) (cfg *config, err error) {
 	return cfg, err
 }
 
+func networks(t *testing.T, s string) wsgi.Networks {
+	t.Helper()
+	n, err := wsgi.ParseNetworks(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestDefaults(t *testing.T) {
 	t.Setenv("GOWSGI_PYTHON", "")
 	got, err := parse(t, "myapp:app")
@@ -89,6 +99,12 @@ func TestDefaults(t *testing.T) {
 		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: defaultThreads, logLevel: hclog.Info,
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
 		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		rules: &wsgi.Rules{
+			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
+			SecureScheme: []wsgi.SchemeField{
+				{Name: "x-forwarded-protocol", HTTPS: "ssl"}, {Name: "x-forwarded-proto", HTTPS: "https"}, {Name: "x-forwarded-ssl", HTTPS: "on"},
+			},
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -101,7 +117,9 @@ func TestEveryFlag(t *testing.T) {
 		"--pythonpath", "a,b", "--env", "GOWSGI_TEST_A=1,2=3", "--log-level", "WARNING", "--access-logfile", "-",
 		"--graceful-timeout", "0.5", "--keep-alive", "1", "--header-timeout", "2", "--read-timeout", "3", "--write-timeout", "4",
 		"--limit-request-line", "5", "--limit-request-fields", "6", "--limit-request-field_size", "7", "--max-body", "8",
-		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11")
+		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11",
+		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
+		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +131,10 @@ func TestEveryFlag(t *testing.T) {
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
 		},
 		pool: bridge.PoolLimits{Queue: 10, Wait: 11 * time.Second},
+		rules: &wsgi.Rules{
+			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
+			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

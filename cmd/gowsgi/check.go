@@ -64,15 +64,20 @@ func printCheck(w io.Writer, cfg *config, p *pyembed.Python, info string) error 
 		fmt.Fprintf(&b, "%-12s %s\n", map[bool]string{true: "sys.path"}[i == 0], dir)
 	}
 	b.WriteString("\nA request such as `curl 'http://127.0.0.1:8000/path?q=1'` brings in its environ:\n")
-	for name, value := range sampleRecord().All {
+	sample, err := sampleRecord()
+	if err != nil {
+		return err
+	}
+	for name, value := range sample.All {
 		fmt.Fprintf(&b, "  %-20s %q\n", name, value)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err = io.WriteString(w, b.String())
 	return err
 }
 
-func sampleRecord() bridge.Record {
-	return wsgi.AppendEnviron(nil, &bridge.Request{
+func sampleRecord() (bridge.Record, error) {
+	rules := wsgi.Rules{}
+	return rules.Environ(nil, &bridge.Request{
 		Method: []byte("GET"), Target: []byte("/path?q=1"), Path: []byte("/path"), Query: []byte("q=1"),
 		Proto: "HTTP/1.1", Scheme: "http", Host: []byte("127.0.0.1:8000"), BodyLength: -1,
 		Fields: []http1.Field{

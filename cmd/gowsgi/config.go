@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
 )
@@ -25,6 +27,7 @@ type config struct {
 	graceful   time.Duration
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
+	rules      *wsgi.Rules
 }
 
 // defaultThreads is explained in RATIONALE.md, "How many threads by default?".
@@ -58,6 +61,14 @@ func serveFlags() []cli.Flag {
 		&cli.IntFlag{Name: "limit-request-field_size", Aliases: []string{"limit-request-field-size"}, Value: l.Head.FieldSize, Usage: "`BYTES` of a header field"},
 		&cli.Int64Flag{Name: "max-body", Usage: "`BYTES` of a request's body, 0 for no limit"},
 		&cli.Int64Flag{Name: "body-memory", Value: l.BodyMemory, Usage: "`BYTES` of a request's body kept in memory; a longer one goes to a temporary file"},
+		&cli.StringFlag{Name: "header-map", Value: "drop", Usage: "what to do with header names that have an underscore: drop, refuse or dangerous, a `MODE`"},
+		&cli.StringFlag{Name: "forwarded-allow-ips", Value: "127.0.0.1,::1", EnvVars: []string{"FORWARDED_ALLOW_IPS"},
+			Usage: "believe X-Forwarded-For, X-Forwarded-Proto and Forwarded from these `ADDRESSES` and networks, by commas; * for all"},
+		&cli.StringFlag{Name: "forwarder-headers", Value: "SCRIPT_NAME,PATH_INFO",
+			Usage: "`NAMES` with an underscore, by commas, that those addresses may send"},
+		&cli.StringFlag{Name: "secure-scheme-headers", Value: "X-FORWARDED-PROTOCOL=ssl,X-FORWARDED-PROTO=https,X-FORWARDED-SSL=on",
+			Usage: "`NAME=VALUE`s, by commas, by which those addresses say https"},
+		&cli.BoolFlag{Name: "forwarded-host", Usage: "believe X-Forwarded-Host, X-Forwarded-Port and Forwarded's host from those addresses too; the proxy must set or remove them"},
 		&cli.IntFlag{Name: "queue-size", Value: 2048, Usage: "`N` requests may wait for a thread; further ones get 503"},
 		&cli.Float64Flag{Name: "queue-timeout", Value: 30, Usage: "`SECONDS` a request may wait for a thread before it gets 503"},
 	}
@@ -101,12 +112,51 @@ func runConfig(c *cli.Context) (*config, error) {
 		WriteTime:  seconds("write-timeout"),
 	}
 	cfg.pool = bridge.PoolLimits{Queue: c.Int("queue-size"), Wait: seconds("queue-timeout")}
+	for _, name := range []string{"max-body", "body-memory"} {
+		if c.Int64(name) < 0 && err == nil {
+			err = fmt.Errorf("--%s %d: it must not be negative", name, c.Int64(name))
+		}
+	}
+	for _, bind := range cfg.binds {
+		if bind == "" && err == nil {
+			err = errors.New("--bind: the address is empty")
+		}
+	}
+	if err == nil {
+		cfg.rules, err = rulesConfig(c)
+	}
 	for _, name := range []string{"limit-request-line", "limit-request-fields", "limit-request-field_size", "queue-size"} {
 		if c.Int(name) <= 0 && err == nil {
 			err = fmt.Errorf("--%s %d: it must be more than 0", name, c.Int(name))
 		}
 	}
 	return cfg, err
+}
+
+func rulesConfig(c *cli.Context) (*wsgi.Rules, error) {
+	rules := &wsgi.Rules{Host: c.Bool("forwarded-host"), ScriptName: []byte(os.Getenv("SCRIPT_NAME"))}
+	var err error
+	if rules.HeaderMap, err = wsgi.ParseHeaderMap(c.String("header-map")); err != nil {
+		return nil, fmt.Errorf("--header-map %w", err)
+	}
+	if rules.Proxies, err = wsgi.ParseNetworks(c.String("forwarded-allow-ips")); err != nil {
+		return nil, fmt.Errorf("--forwarded-allow-ips: %w", err)
+	}
+	for name := range strings.SplitSeq(c.String("forwarder-headers"), ",") {
+		if name = strings.ToUpper(strings.TrimSpace(name)); name != "" {
+			rules.ForwarderNames = append(rules.ForwarderNames, name)
+		}
+	}
+	for pair := range strings.SplitSeq(c.String("secure-scheme-headers"), ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if !ok && pair != "" {
+			return nil, fmt.Errorf("--secure-scheme-headers: %q is not NAME=VALUE", pair)
+		}
+		if ok {
+			rules.SecureScheme = append(rules.SecureScheme, wsgi.SchemeField{Name: strings.ToLower(name), HTTPS: value})
+		}
+	}
+	return rules, nil
 }
 
 // pythonConfig reads what `run` and `check` have in common, and sets the

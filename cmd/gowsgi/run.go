@@ -17,7 +17,6 @@ import (
 	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
-	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
 )
@@ -53,7 +52,7 @@ func serve(cfg *config, log hclog.Logger) error {
 		return err
 	}
 	srv := &bridge.Server{
-		Pool: bridge.NewPool(cfg.pool), Prepare: wsgi.Prepare,
+		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
 		Log: log, Limits: cfg.limits, Name: "gowsgi",
 	}
 	if cfg.accessLog != "" {

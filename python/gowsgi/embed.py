@@ -138,7 +138,7 @@ def register_thread(name: str) -> None:
     # Up to 3.12 a dummy lacks the lock that shutdown asks of a main thread, which
     # this one becomes in a child that the app forks from it.
     if getattr(thread, "_tstate_lock", thread) is None:
-        thread._set_tstate_lock()
+        thread._set_tstate_lock()  # type: ignore[attr-defined]
 
 
 def run_exit_handlers(signum: int | str) -> None:

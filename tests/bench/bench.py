@@ -38,7 +38,8 @@ PINS = (
 )
 # {port}, {app}, {w} workers, {t} threads, {peers} the bin folder.
 COMMANDS = {
-    "gowsgi": f"{GOWSGI} run --python {{peers}}/python --threads {{t}} --log-level error -b 127.0.0.1:{{port}} apps:{{app}}",
+    "gowsgi": f"{GOWSGI} run --python {{peers}}/python --threads {{t}} --log-level error"
+    " -b 127.0.0.1:{port} apps:{app}",
     "granian": "{peers}/granian --interface wsgi --workers {w} --blocking-threads {t} --no-ws --log-level error"
     " --host 127.0.0.1 --port {port} apps:{app}",
     "bjoern": "{peers}/python -c \"import bjoern, apps; bjoern.run(apps.{app}, '127.0.0.1', {port})\"",

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ VENVS = REPO / ".cache" / "venvs"
 REQUIREMENTS = (
     REPO / "tests" / "apps" / "requirements.txt",
     REPO / "examples" / "flask" / "requirements.txt",
+    REPO / "python" / "tests" / "requirements.txt",
 )
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -26,7 +28,7 @@ PROBE = """
 import json, os, platform, sys, sysconfig
 get = sysconfig.get_config_var
 library = get("INSTSONAME") or get("LDLIBRARY") or ""
-folders = [get("LIBDIR"), os.path.join(get("LIBDIR"), get("MULTIARCH") or "")]
+folders = [get("LIBDIR"), os.path.join(get("LIBDIR"), get("MULTIARCH") or ""), sys.base_prefix + "/lib"]
 found = any(os.path.exists(os.path.join(folder, library)) for folder in folders if folder)
 print(json.dumps({
     "version": "%d.%d" % sys.version_info[:2],
@@ -69,8 +71,9 @@ class Venv:
 def discover() -> dict[str, Interpreter]:
     """Return one interpreter a version, oldest first.
 
-    GOWSGI_TEST_PYTHONS (paths, colon-separated) replaces the search on PATH and in
-    pyenv. GOWSGI_TEST_REQUIRE ("3.10 3.13") names the versions that must be there.
+    GOWSGI_TEST_PYTHONS (paths, colon-separated) replaces the search on PATH, in
+    pyenv and in .cache (see python_from_go.py). GOWSGI_TEST_REQUIRE ("3.10 3.13")
+    names the versions that must be there.
 
     Raises:
         RuntimeError: No interpreter fits, or a required version is missing.
@@ -117,6 +120,7 @@ def _candidates() -> list[Path]:
         python for version in VERSIONS for python in sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
     ]
     found += [Path(p) for version in VERSIONS if (p := shutil.which(f"python{version}"))]
+    found += sorted((REPO / ".cache").glob("python3.*/bin/python3.[0-9]*[0-9]"))
     return found + [Path(p) for p in [shutil.which("python3")] if p]
 
 
@@ -141,9 +145,10 @@ def _fingerprint(interpreter: Interpreter) -> str:
 def _make(interpreter: Interpreter, path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     options = [word for file in REQUIREMENTS for word in ("-r", str(file))]
-    pip = [str(path / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    # This interpreter's pip, since not every CPython brings one.
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(path / "bin" / "python")]
     for command in (
-        [str(interpreter.executable), "-m", "venv", str(path)],
+        [str(interpreter.executable), "-m", "venv", "--without-pip", str(path)],
         [*pip, "install", "--quiet", *options],
     ):
         run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
