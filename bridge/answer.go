@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
@@ -188,22 +190,32 @@ func (a *answer) fail(err error) {
 		c.srv.Log.Warn("refused a request", "peer", c.peer.Addr, "status", status, "cause", err)
 	}
 	a.keep = c.parser.Head.KeepAlive && !c.isDraining()
-	a.plain(status, "")
+	cause := ""
+	var known interface{ Details() string }
+	if c.srv.Debug && errors.As(err, &known) {
+		cause = known.Details()
+	}
+	a.plain(status, cause)
 	if a.x != nil {
 		a.x.Leave(ErrComplete)
 	}
 }
 
-// plain writes a short text as the whole answer.
+// plain writes a short text, or JSON where the client asks for it, as the whole
+// answer.
 func (a *answer) plain(status int, cause string) {
 	c := a.conn
-	text := strconv.Itoa(status) + " " + http.StatusText(status) + "\n"
-	lines := text[:len(text)-1] + "\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	line := strconv.Itoa(status) + " " + http.StatusText(status)
+	kind, text := "text/plain; charset=utf-8", line+"\n"
+	if cause != "" {
+		text += strings.TrimSuffix(cause, "\n") + "\n"
+	}
+	if wantsJSON(c.req.Field("Accept")) {
+		kind, text = "application/json", errorJSON(status, cause)
+	}
+	lines := line + "\r\nContent-Type: " + kind + "\r\n"
 	if status == http.StatusServiceUnavailable {
 		lines += "Retry-After: 1\r\n"
-	}
-	if cause != "" {
-		text += cause + "\n"
 	}
 	ans := http1.Answer{
 		Status: status, Lines: []byte(lines), ContentLength: int64(len(text)),
@@ -219,6 +231,23 @@ func (a *answer) plain(status int, cause string) {
 	if c.flush([]byte(text), nil) != nil {
 		a.keep = false
 	}
+}
+
+// wantsJSON: a client that names JSON and no HTML is a program.
+func wantsJSON(accept []byte) bool {
+	return bytes.Contains(accept, []byte("json")) && !bytes.Contains(accept, []byte("html"))
+}
+
+func errorJSON(status int, cause string) string {
+	text, err := json.Marshal(struct {
+		Status int    `json:"status"`
+		Error  string `json:"error"`
+		Cause  string `json:"cause,omitempty"`
+	}{status, http.StatusText(status), cause})
+	if err != nil {
+		return "{}\n" // no string makes Marshal fail
+	}
+	return string(text) + "\n"
 }
 
 // flush writes out, data and tail, in one go when data is small or the connection

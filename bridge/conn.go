@@ -27,7 +27,8 @@ type conn struct {
 	srv    *Server
 	nc     net.Conn
 	parser http1.Parser
-	peer   Endpoint
+	peer   Endpoint // the client
+	proxy  Endpoint // who spoke for it by the PROXY protocol
 	req    Request
 
 	buf  []byte // of which buf[r:w] is received and not consumed
@@ -59,6 +60,12 @@ func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
 
 func (c *conn) serve() {
 	defer c.nc.Close()
+	if c.await() {
+		if err := c.proxyHeader(); err != nil {
+			c.refuse(err)
+			return
+		}
+	}
 	for c.await() {
 		if !c.exchange() {
 			return
@@ -285,6 +292,7 @@ func (c *conn) fillRequest(x *Exchange) {
 	r := &c.req
 	r.Method, r.Target, r.Path, r.Query, r.Host = h.Method, h.Target, h.Path, h.Query, h.Host
 	r.Fields = h.Fields
+	r.Proxy = c.proxy
 	r.Peer, r.Scheme = c.peer, "http" // Prepare may have changed the last request's
 	r.Proto = "HTTP/1.1"
 	if h.Minor == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
 )
@@ -51,10 +52,11 @@ func (c *conn) sizedBody(x *Exchange, left int64) error {
 	if left == 0 {
 		return nil
 	}
+	started := time.Now()
 	chunk := bodyChunks.Get().(*[]byte)
 	defer bodyChunks.Put(chunk)
 	for left > 0 {
-		c.bodyDeadline()
+		c.bodyDeadline(started, x)
 		n, err := c.nc.Read((*chunk)[:min(left, bodyChunk)])
 		if n > 0 {
 			if err := c.keep(x, (*chunk)[:n]); err != nil {
@@ -71,7 +73,7 @@ func (c *conn) sizedBody(x *Exchange, left int64) error {
 func (c *conn) chunkedBody(x *Exchange, limit int64) error {
 	var dec http1.Chunked
 	dec.Reset(http1.DefaultChunkedLimits())
-	headEnd := c.r
+	headEnd, started := c.r, time.Now()
 	for {
 		for c.r < c.w {
 			n, data, done, err := dec.Decode(c.buf[c.r:c.w])
@@ -93,7 +95,7 @@ func (c *conn) chunkedBody(x *Exchange, limit int64) error {
 			}
 		}
 		headEnd = c.makeRoom(headEnd)
-		c.bodyDeadline()
+		c.bodyDeadline(started, x)
 		if err := c.fill(); err != nil {
 			return unexpected(err)
 		}
@@ -121,9 +123,16 @@ func (c *conn) keep(x *Exchange, p []byte) error {
 	return nil
 }
 
-func (c *conn) bodyDeadline() {
+// bodyDeadline bounds the wait for the next bytes: ReadTime, and no longer than until
+// BodyRate would be missed.
+func (c *conn) bodyDeadline(started time.Time, x *Exchange) {
+	wait := c.srv.Limits.ReadTime
+	if rate := c.srv.Limits.BodyRate; rate > 0 {
+		due := wait + time.Duration(float64(x.Body.Size())/float64(rate)*float64(time.Second))
+		wait = min(wait, max(due-time.Since(started), time.Nanosecond))
+	}
 	c.mu.Lock()
-	c.readDeadline(c.srv.Limits.ReadTime)
+	c.readDeadline(wait)
 	c.mu.Unlock()
 }
 

@@ -18,6 +18,7 @@ type Request struct {
 
 	Peer  Endpoint // the client's end of the connection
 	Local Endpoint // the listener's end
+	Proxy Endpoint // who named Peer by the PROXY protocol; zero without it
 }
 
 // Endpoint is one end of a connection in the form that an environ wants.

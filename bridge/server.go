@@ -22,6 +22,7 @@ type Limits struct {
 	HeadTime   time.Duration // from a head's first byte to its last; for a new connection, from its start
 	IdleTime   time.Duration // a kept connection without a request
 	ReadTime   time.Duration // the longest wait for the next bytes of a body
+	BodyRate   int64         // bytes a second that a body has to come in with, after ReadTime
 	WriteTime  time.Duration // the longest wait for the client to take bytes of an answer
 }
 
@@ -35,6 +36,7 @@ func DefaultLimits() Limits {
 		HeadTime:   60 * time.Second,
 		IdleTime:   75 * time.Second,
 		ReadTime:   60 * time.Second,
+		BodyRate:   100,
 		WriteTime:  60 * time.Second,
 	}
 }
@@ -52,7 +54,9 @@ type Server struct {
 	// request (what a proxy says of the client); an *http1.Error refuses it.
 	Prepare func(r *Request, x *Exchange) error
 	Log     hclog.Logger
-	Access  AccessLogger // nil: none
+	Access  AccessLogger   // nil: none
+	Proxy   *ProxyProtocol // nil: not spoken
+	Debug   bool           // error answers show the cause of a failure
 	Limits  Limits
 	Name    string // of the Server field; "": none is sent
 

@@ -39,6 +39,9 @@ func (e *Error) Error() string {
 	return name + ": " + strings.ReplaceAll(e.Message, "\n", " ")
 }
 
+// Details returns the traceback, for error answers that show it.
+func (e *Error) Details() string { return e.Traceback }
+
 // parseError reads what embed.describe_error wrote; other text is an error that
 // Python never saw.
 func parseError(text string) error {

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"unsafe"
@@ -103,7 +104,7 @@ func (t *thread) first(x *bridge.Exchange) {
 // more, if so.
 func (t *thread) deliver(x *bridge.Exchange) error {
 	p := &t.c.part
-	t.reportError(x)
+	failure := t.reportError(x)
 	var left error
 	if p.wrote {
 		t.mu.Lock()
@@ -114,7 +115,7 @@ func (t *thread) deliver(x *bridge.Exchange) error {
 	last := p.kind == C.GW_LAST
 	switch {
 	case p.kind == C.GW_ERROR:
-		x.Fail(bridge.ErrFailed)
+		x.Fail(fmt.Errorf("%w: %w", bridge.ErrFailed, failure))
 		return bridge.ErrFailed
 	case p.kind == C.GW_FILE:
 		x.RespondFile(t.head(), bridge.FilePart{
@@ -147,12 +148,16 @@ func (t *thread) head() bridge.Head {
 	}
 }
 
-func (t *thread) reportError(x *bridge.Exchange) {
-	if p := &t.c.part; p.error != nil {
-		text := C.GoStringN(p.error, C.int(p.error_len))
-		p.error = nil
-		t.report(x, parseError(text))
+// reportError reports the exception that the part came with, if any, and returns it.
+func (t *thread) reportError(x *bridge.Exchange) error {
+	p := &t.c.part
+	if p.error == nil {
+		return nil
 	}
+	err := parseError(C.GoStringN(p.error, C.int(p.error_len)))
+	p.error = nil
+	t.report(x, err)
+	return err
 }
 
 // takeOutbox passes on what write() and early_hints left; t.mu is held.

@@ -28,6 +28,9 @@ func (u *Rules) appendVariables(rec bridge.Record, r *bridge.Request, trusted bo
 	if r.Peer.Port != "" {
 		rec = rec.Append("REMOTE_PORT", r.Peer.Port)
 	}
+	if r.Proxy.Addr != "" { // gunicorn's names
+		rec = rec.Append("PROXY_ADDR", r.Proxy.Addr).Append("PROXY_PORT", r.Proxy.Port)
+	}
 	if r.Scheme == "https" {
 		rec = rec.Append("HTTPS", "on") // RFC 3875's servers and PEP 3333's example
 	}
@@ -78,6 +81,9 @@ func appendServer(rec bridge.Record, r *bridge.Request) bridge.Record {
 	}
 	if port == "" {
 		port = "80"
+		if r.Proxy.Addr != "" { // gunicorn's names
+			rec = rec.Append("PROXY_ADDR", r.Proxy.Addr).Append("PROXY_PORT", r.Proxy.Port)
+		}
 		if r.Scheme == "https" {
 			port = "443"
 		}

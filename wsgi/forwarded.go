@@ -1,8 +1,8 @@
 package wsgi
 
 import (
-	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/gowsgi/gowsgi/bridge"
@@ -112,12 +112,8 @@ func parseNode(s string) (ip netip.Addr, port string, ok bool) {
 	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
 		return ip.Unmap(), "", true
 	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return ip, "", false
-	}
-	ip, err = netip.ParseAddr(host)
-	return ip.Unmap(), port, err == nil
+	both, err := netip.ParseAddrPort(s)
+	return both.Addr().Unmap(), strconv.Itoa(int(both.Port())), err == nil
 }
 
 // setHost replaces the Host when it is a valid one, else leaves it.
@@ -130,7 +126,7 @@ func setHost(r *bridge.Request, host, port string) {
 	}
 	if port != "" {
 		name, _ := splitHost(host)
-		host = net.JoinHostPort(strings.Trim(name, "[]"), port)
+		host = name + ":" + port
 	}
 	for _, c := range host {
 		if c <= ' ' || c >= 0x7f || strings.ContainsRune(`/\?#@"<>`, c) {

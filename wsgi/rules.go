@@ -35,8 +35,7 @@ func ParseHeaderMap(s string) (HeaderMap, error) {
 // is in use.
 type Rules struct {
 	HeaderMap HeaderMap
-	// Proxies are the peers whose forwarding fields are believed. A peer on a
-	// unix socket always is one, as in gunicorn.
+	// Proxies are the peers whose forwarding fields are believed.
 	Proxies Networks
 	// SecureScheme are the fields by which a trusted peer tells the scheme
 	// (gunicorn's secure_scheme_headers).
@@ -103,15 +102,17 @@ func (n Networks) Contains(ip netip.Addr) bool {
 	return false
 }
 
-func (u *Rules) trusts(peer bridge.Endpoint) bool {
-	if peer.Unix || u.Proxies.all {
+// ContainsPeer tells whether a peer's address is in the set; one on a unix socket
+// always counts as in it, as in gunicorn.
+func (n Networks) ContainsPeer(peer bridge.Endpoint) bool {
+	if peer.Unix || n.all {
 		return true
 	}
-	if len(u.Proxies.prefixes) == 0 {
+	if len(n.prefixes) == 0 {
 		return false
 	}
 	ip, err := netip.ParseAddr(peer.Addr)
-	return err == nil && u.Proxies.Contains(ip)
+	return err == nil && n.Contains(ip)
 }
 
 var (
@@ -132,7 +133,7 @@ func (u *Rules) Prepare(r *bridge.Request, x *bridge.Exchange) (err error) {
 // base environ on Python's side. An error is an *http1.Error: the request is to be
 // refused. Safe for concurrent use.
 func (u *Rules) Environ(rec bridge.Record, r *bridge.Request) (bridge.Record, error) {
-	trusted := u.trusts(r.Peer)
+	trusted := u.Proxies.ContainsPeer(r.Peer)
 	if trusted {
 		if err := u.forward(r); err != nil {
 			return rec, err

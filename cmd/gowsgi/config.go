@@ -28,6 +28,8 @@ type config struct {
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
 	rules      *wsgi.Rules
+	proxy      *bridge.ProxyProtocol // nil: not spoken
+	debug      bool
 }
 
 // defaultThreads is explained in RATIONALE.md, "How many threads by default?".
@@ -55,6 +57,7 @@ func serveFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "keep-alive", Value: seconds(l.IdleTime), Usage: "`SECONDS` an idle connection is kept"},
 		&cli.Float64Flag{Name: "header-timeout", Value: seconds(l.HeadTime), Usage: "`SECONDS` a request's head may take to arrive"},
 		&cli.Float64Flag{Name: "read-timeout", Value: seconds(l.ReadTime), Usage: "`SECONDS` without a byte of a request's body"},
+		&cli.Int64Flag{Name: "min-body-rate", Value: l.BodyRate, Usage: "`BYTES` a second that a request's body has to come in with, measured after the first --read-timeout; 0 for no limit"},
 		&cli.Float64Flag{Name: "write-timeout", Value: seconds(l.WriteTime), Usage: "`SECONDS` without the client taking a byte of its answer"},
 		&cli.IntFlag{Name: "limit-request-line", Value: l.Head.RequestLine, Usage: "`BYTES` of a request line"},
 		&cli.IntFlag{Name: "limit-request-fields", Value: l.Head.Fields, Usage: "header fields in a request, `N`"},
@@ -69,6 +72,9 @@ func serveFlags() []cli.Flag {
 		&cli.StringFlag{Name: "secure-scheme-headers", Value: "X-FORWARDED-PROTOCOL=ssl,X-FORWARDED-PROTO=https,X-FORWARDED-SSL=on",
 			Usage: "`NAME=VALUE`s, by commas, by which those addresses say https"},
 		&cli.BoolFlag{Name: "forwarded-host", Usage: "believe X-Forwarded-Host, X-Forwarded-Port and Forwarded's host from those addresses too; the proxy must set or remove them"},
+		&cli.StringFlag{Name: "proxy-protocol", Value: "off", Usage: "take the PROXY protocol at the start of a connection: off, v1, v2 or auto, a `MODE`"},
+		&cli.StringFlag{Name: "proxy-allow-from", Aliases: []string{"proxy-allow-ips"}, Value: "127.0.0.1,::1", Usage: "`ADDRESSES` and networks, by commas, whose PROXY protocol is believed; * for all"},
+		&cli.BoolFlag{Name: "debug-errors", Usage: "show clients the traceback of what failed: never in production"},
 		&cli.IntFlag{Name: "queue-size", Value: 2048, Usage: "`N` requests may wait for a thread; further ones get 503"},
 		&cli.Float64Flag{Name: "queue-timeout", Value: 30, Usage: "`SECONDS` a request may wait for a thread before it gets 503"},
 	}
@@ -109,10 +115,11 @@ func runConfig(c *cli.Context) (*config, error) {
 		HeadTime:   seconds("header-timeout"),
 		IdleTime:   seconds("keep-alive"),
 		ReadTime:   seconds("read-timeout"),
+		BodyRate:   c.Int64("min-body-rate"),
 		WriteTime:  seconds("write-timeout"),
 	}
 	cfg.pool = bridge.PoolLimits{Queue: c.Int("queue-size"), Wait: seconds("queue-timeout")}
-	for _, name := range []string{"max-body", "body-memory"} {
+	for _, name := range []string{"max-body", "body-memory", "min-body-rate"} {
 		if c.Int64(name) < 0 && err == nil {
 			err = fmt.Errorf("--%s %d: it must not be negative", name, c.Int64(name))
 		}
@@ -125,6 +132,10 @@ func runConfig(c *cli.Context) (*config, error) {
 	if err == nil {
 		cfg.rules, err = rulesConfig(c)
 	}
+	if err == nil {
+		cfg.proxy, err = proxyConfig(c)
+	}
+	cfg.debug = c.Bool("debug-errors")
 	for _, name := range []string{"limit-request-line", "limit-request-fields", "limit-request-field_size", "queue-size"} {
 		if c.Int(name) <= 0 && err == nil {
 			err = fmt.Errorf("--%s %d: it must be more than 0", name, c.Int(name))
@@ -157,6 +168,28 @@ func rulesConfig(c *cli.Context) (*wsgi.Rules, error) {
 		}
 	}
 	return rules, nil
+}
+
+func proxyConfig(c *cli.Context) (*bridge.ProxyProtocol, error) {
+	p := &bridge.ProxyProtocol{}
+	switch mode := c.String("proxy-protocol"); mode {
+	case "off":
+		return nil, nil
+	case "v1":
+		p.V1 = true
+	case "v2":
+		p.V2 = true
+	case "auto":
+		p.V1, p.V2 = true, true
+	default:
+		return nil, fmt.Errorf("--proxy-protocol %s: it must be off, v1, v2 or auto", mode)
+	}
+	allowed, err := wsgi.ParseNetworks(c.String("proxy-allow-from"))
+	if err != nil {
+		return nil, fmt.Errorf("--proxy-allow-from: %w", err)
+	}
+	p.Allow = allowed.ContainsPeer
+	return p, nil
 }
 
 // pythonConfig reads what `run` and `check` have in common, and sets the

@@ -53,7 +53,7 @@ func serve(cfg *config, log hclog.Logger) error {
 	}
 	srv := &bridge.Server{
 		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
-		Log: log, Limits: cfg.limits, Name: "gowsgi",
+		Log: log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, Debug: cfg.debug,
 	}
 	if cfg.accessLog != "" {
 		access, err := accesslog.Open(cfg.accessLog)

@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 // outside lists the packages from other modules that a package may import; main
 // may import any.
 var outside = map[string][]string{
-	"bridge": {"github.com/hashicorp/go-hclog"},
+	"bridge": {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
 }
 
 // pure are packages of functions of bytes: no sockets, files, clocks, goroutines.
@@ -157,7 +157,7 @@ func TestPureRoomsDoNoIO(t *testing.T) {
 	for name, forbidden := range pure {
 		for _, i := range all[name].imports {
 			first, _, _ := strings.Cut(i, "/")
-			if slices.Contains(forbidden, first) {
+			if slices.Contains(forbidden, first) && i != "net/netip" { // values, no sockets
 				t.Errorf("%s imports %s", name, i)
 			}
 		}
