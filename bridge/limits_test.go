@@ -46,6 +46,36 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// TestBodyRate: bytes that come one by one, each in time, are too slow together.
+func TestBodyRate(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {
+		t.Run(framing, func(t *testing.T) {
+			called := false
+			c := start(t, func(x *Exchange) { called = true; hello(x) }, limits(func(l *Limits) {
+				l.ReadTime, l.BodyRate = 300*time.Millisecond, 100
+			})).dial()
+			c.send(request("POST / HTTP/1.1", framing) + "3e8\r\n"[:5*strings.Count(framing, "chunked")])
+			stop := time.After(10 * soon)
+			for answered := false; !answered; {
+				select {
+				case <-stop:
+					t.Fatal("20 bytes a second were taken for ten times as long as allowed")
+				default:
+					_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+					_, err := c.r.Peek(1)
+					if answered = err == nil; !answered {
+						c.send("x")
+					}
+				}
+			}
+			_ = c.SetReadDeadline(time.Now().Add(10 * soon))
+			if got := c.answers(); !strings.HasPrefix(got[0], "408") || called {
+				t.Errorf("got %q, the application called: %t", got, called)
+			}
+		})
+	}
+}
+
 // TestShortLimitsHoldForEachRequest: a limit below a second is for each wait, not
 // for the connection.
 func TestShortLimitsHoldForEachRequest(t *testing.T) {
@@ -69,7 +99,7 @@ func TestShortLimitsHoldForEachRequest(t *testing.T) {
 			}
 			c.send(get("/"))
 		}},
-		{"read", func(l *Limits) { l.ReadTime = limit }, func(c *client) {
+		{"read", func(l *Limits) { l.ReadTime, l.BodyRate = limit, 0 }, func(c *client) {
 			c.send(request("POST / HTTP/1.1", "Content-Length: 4"))
 			for range 4 {
 				time.Sleep(limit * 6 / 10)
