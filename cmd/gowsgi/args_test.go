@@ -117,7 +117,7 @@ func TestEveryFlag(t *testing.T) {
 		"--pythonpath", "a,b", "--env", "GOWSGI_TEST_A=1,2=3", "--log-level", "WARNING", "--access-logfile", "-",
 		"--graceful-timeout", "0.5", "--keep-alive", "1", "--header-timeout", "2", "--read-timeout", "3", "--write-timeout", "4",
 		"--limit-request-line", "5", "--limit-request-fields", "6", "--limit-request-field_size", "7", "--max-body", "8",
-		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11",
+		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11", "--min-body-rate", "12", "--debug-errors",
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host")
 	if err != nil {
@@ -127,7 +127,7 @@ func TestEveryFlag(t *testing.T) {
 		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
 		pythonPath: []string{"a", "b"}, logLevel: hclog.Warn, accessLog: "-", graceful: 500 * time.Millisecond,
 		limits: bridge.Limits{
-			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9,
+			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
 		},
 		pool: bridge.PoolLimits{Queue: 10, Wait: 11 * time.Second},
@@ -135,6 +135,7 @@ func TestEveryFlag(t *testing.T) {
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
+		debug: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -149,6 +150,19 @@ func TestBothFormsOfAFlag(t *testing.T) {
 	got, err := parse(t, "app", "-b", ":1", "--bind", ":2", "--bind=:3")
 	if err != nil || !slices.Equal(got.binds, []string{":1", ":2", ":3"}) {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestProxyProtocolFlag(t *testing.T) {
+	for mode, want := range map[string][2]bool{"v1": {true, false}, "v2": {false, true}, "auto": {true, true}} {
+		got, err := parse(t, "app", "--proxy-protocol", mode, "--proxy-allow-from", "192.0.2.0/24")
+		if err != nil || [2]bool{got.proxy.V1, got.proxy.V2} != want ||
+			!got.proxy.Allow(bridge.Endpoint{Addr: "192.0.2.7"}) || got.proxy.Allow(bridge.Endpoint{Addr: "127.0.0.1"}) {
+			t.Errorf("%s: %+v, %v", mode, got, err)
+		}
+	}
+	if got, err := parse(t, "app"); err != nil || got.proxy != nil {
+		t.Errorf("without the flag: %+v, %v", got, err)
 	}
 }
 
