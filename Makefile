@@ -35,9 +35,13 @@ demo: .cache/prepared build .cache/demo/.done
 	PYTHON=$(PYTHON) bash tests/prepare.sh
 	mkdir -p .cache && touch $@
 
+.cache/prepared-test: tests/prepare.sh
+	PYTHON=$(PYTHON) bash tests/prepare.sh test
+	mkdir -p .cache && touch $@
+
 # --- tests ---
 
-test: .cache/prepared lint test-pure test-race test-asan test-python test-e2e test-conformance fuzz
+test: .cache/prepared-test lint test-pure test-race test-asan test-python test-e2e test-conformance fuzz
 
 lint: $(TOOLS)/.done
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt needed: $$unformatted"; exit 1; }
@@ -51,14 +55,14 @@ lint: $(TOOLS)/.done
 test-pure:
 	CGO_ENABLED=0 $(GO) test ./bridge/... ./wsgi/... ./internal/...
 
-test-race: .cache/prepared
+test-race: .cache/prepared-test
 	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
 
 # The C part under AddressSanitizer; CPython's own allocations live to the end.
-test-asan: .cache/prepared
+test-asan: .cache/prepared-test
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan ./pyembed
 
-test-python: $(TOOLS)/.done
+test-python: $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) tests/python_units.py
 
 test-e2e: build $(TOOLS)/.done .cache/python3.14
@@ -76,7 +80,7 @@ fuzz:
 	    done; \
 	done
 
-$(TOOLS)/.done: tests/requirements.txt | .cache/prepared
+$(TOOLS)/.done: tests/requirements.txt | .cache/prepared-test
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLBIN) -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@

@@ -48,6 +48,9 @@ need libc6-dev test -e /usr/include/stdio.h
 need "python$version-venv" "$python" -c 'import venv, ensurepip'
 need "libpython$version" has_library
 need curl command -v curl
+if [ "${1:-}" = test ]; then
+    need python3-dbg test -x /usr/bin/python3-dbg # counts references
+fi
 
 if [ ${#packages[@]} -eq 0 ]; then
     exit 0
