@@ -22,7 +22,7 @@ VALID: Table = {
     "028": SPACES,
     "rfc9112_smuggle_gzip_chunked_01": CODING,
     "rfc9112_smuggle_te_identity_chunked_01": CODING,
-    "rfc9112_target_absolute_userinfo_01": "user information in a target is to be treated as an error (RFC 9110, 4.2.4)",
+    "rfc9112_target_absolute_userinfo_01": "user information in a target is an error (RFC 9110, 4.2.4)",
     "rfc9112_target_authority_connect_01": "CONNECT is for proxies; PEP 3333 has no form for it: 501",
     "rfc9112_target_authority_ipv6_01": "CONNECT is for proxies; PEP 3333 has no form for it: 501",
     "099": SHORT,
