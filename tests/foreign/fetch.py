@@ -40,7 +40,7 @@ INSTALLED = (
     "WebTest==3.0.7",
     "legacy-cgi==2.6.4; python_version >= '3.13'",  # WebOb imports cgi, which 3.13 left out
     "jinja2==3.1.6",
-    "pytest==9.2.0",
+    "pytest==8.4.2",  # Flask 3.1.3's tests use what 9 renamed
     "ephemeral-port-reserve==1.1.4",  # Werkzeug's tests
     "cryptography==50.0.2",
     "watchdog==7.1.0",

@@ -1,7 +1,25 @@
-"""Tests of django that fail when its requests go through gowsgi, and why that is right."""
+"""Tests of Django that fail when its requests go through gowsgi, and why that is right."""
 
 from __future__ import annotations
 
+import os
+
 from . import Table
 
-TABLE: Table = {}
+EAGER = "the test client leaves the response's iterator to the test; a server reads it to its end"
+CLOSE = "Connection: close in a request is heeded (RFC 9112, 9.6); Django's development server ignores it"
+SOCKET = "about the socket of Django's development server, which is gowsgi's here"
+
+TABLE: Table = {
+    "handlers.tests.HandlerRequestTests.test_async_streaming": EAGER,
+    "handlers.tests.SignalsTests.test_request_signals_streaming_response": EAGER,
+    "servers.test_liveserverthread.LiveServerThreadTest.test_server_class": SOCKET,
+    "servers.tests.LiveServerPort.test_port_bind": SOCKET,
+    "servers.tests.LiveServerViews.test_closes_connection_without_content_length": (
+        "an answer of unknown length is chunked and the connection kept; Django's development server closes it"
+    ),
+    "servers.tests.LiveServerViews.test_keep_alive_connection_clears_previous_request_data": CLOSE,
+    "servers.tests.LiveServerViews.test_keep_alive_on_connection_with_content_length": CLOSE,
+}
+if os.geteuid() == 0:
+    TABLE["file_uploads.tests.DirectoryCreationTests.test_readonly_root"] = "root may write to what is read-only"

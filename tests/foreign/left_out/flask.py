@@ -1,4 +1,4 @@
-"""Tests of flask that fail when its requests go through gowsgi, and why that is right."""
+"""Tests of Flask that fail when its requests go through gowsgi, and why that is right."""
 
 from __future__ import annotations
 

@@ -1,0 +1,38 @@
+"""Django's, Werkzeug's and Flask's own tests, their requests made through gowsgi."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import fetch, suites
+from .left_out import django, flask, werkzeug
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.interpreters import Venv
+
+    from .outcomes import Tally
+
+TIMEOUT = 90.0
+DJANGO = "servers wsgi file_uploads httpwrappers requests_tests staticfiles_tests handlers test_client"
+
+SUITES = {
+    "Django": ("suite_django", DJANGO, django.TABLE),
+    "Werkzeug": ("suite_pytest", "tests --ignore=tests/test_serving.py", werkzeug.TABLE),
+    "Flask": ("suite_pytest", "tests", flask.TABLE),
+}
+
+
+@pytest.mark.timeout(TIMEOUT + 30)
+@pytest.mark.parametrize("name", SUITES)
+def test_suite(name: str, venv: Venv, tmp_path: Path, tally: Tally) -> None:
+    """Every test passes but those of the table."""
+    suite, arguments, table = SUITES[name]
+    results = suites.run_inside(venv, suite, fetch.source(name), arguments, tmp_path, TIMEOUT)
+    through, requests = results.pop("through gowsgi")
+    complaints = tally.judge(f"{name}, {requests} requests through gowsgi", results, table)
+    assert not complaints, "\n\n".join(complaints)
+    assert through == "passed", "no request went through gowsgi"
