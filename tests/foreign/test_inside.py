@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
     from .outcomes import Tally
 
-TIMEOUT = 90.0
-DJANGO = "servers wsgi file_uploads httpwrappers requests_tests staticfiles_tests handlers test_client"
+TIMEOUT = 150.0
+DJANGO = (
+    "servers wsgi file_uploads httpwrappers requests_tests staticfiles_tests handlers test_client test_client_regress"
+    " middleware conditional_processing view_tests csrf_tests sessions_tests generic_views responses urlpatterns_reverse"
+    " urlpatterns context_processors flatpages_tests redirects_tests sitemaps_tests syndication_tests messages_tests shortcuts"
+    " decorators admin_docs"
+)
 
 SUITES = {
     "Django": ("suite_django", DJANGO, django.TABLE),

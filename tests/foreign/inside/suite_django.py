@@ -57,6 +57,7 @@ def _patch_client(loop, client):
     from django.core.handlers.wsgi import WSGIHandler
     from django.core.signals import request_finished, request_started
     from django.db import close_old_connections, connections
+    from django.utils import translation
 
     class Inside(WSGIHandler):
         """Django's handler, which notes its response and the rules of the test client."""
@@ -85,12 +86,14 @@ def _patch_client(loop, client):
             self.load_middleware()
         slot = {"closed": threading.Event()}
         inside = Inside(self, slot)
+        language = translation.get_language()  # Django keeps it by thread.
         shared = [(alias, connections[alias]) for alias in connections]
 
         def app(environ, start_response):
             for alias, connection in shared:
                 connections[alias] = connection
-            return inside(environ, start_response)
+            with translation.override(language, deactivate=True):
+                return inside(environ, start_response)
 
         for _, connection in shared:
             connection.inc_thread_sharing()

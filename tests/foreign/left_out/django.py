@@ -20,6 +20,8 @@ TABLE: Table = {
     ),
     "servers.tests.LiveServerViews.test_keep_alive_connection_clears_previous_request_data": CLOSE,
     "servers.tests.LiveServerViews.test_keep_alive_on_connection_with_content_length": CLOSE,
+    "view_tests.tests.test_static.StaticHelperTest.test_chunked": EAGER,
+    "view_tests.tests.test_static.StaticTests.test_chunked": EAGER,
 }
 if os.geteuid() == 0:
     TABLE["file_uploads.tests.DirectoryCreationTests.test_readonly_root"] = "root may write to what is read-only"
