@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from .outcomes import Tally
 
 TIMEOUT = 150.0
+# Those that make requests of their own; auth_tests and admin_views would take minutes.
 DJANGO = (
-    "servers wsgi file_uploads httpwrappers requests_tests staticfiles_tests handlers test_client test_client_regress"
-    " middleware conditional_processing view_tests csrf_tests sessions_tests generic_views responses urlpatterns_reverse"
-    " urlpatterns context_processors flatpages_tests redirects_tests sitemaps_tests syndication_tests messages_tests shortcuts"
-    " decorators admin_docs"
+    "servers wsgi file_uploads httpwrappers requests_tests staticfiles_tests handlers test_client "
+    "test_client_regress middleware conditional_processing view_tests csrf_tests sessions_tests generic_views "
+    "responses urlpatterns_reverse urlpatterns context_processors flatpages_tests redirects_tests "
+    "sitemaps_tests syndication_tests messages_tests shortcuts decorators admin_docs"
 )
 
 SUITES = {
