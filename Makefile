@@ -58,9 +58,17 @@ test-pure:
 test-race: .cache/prepared-test
 	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
 
-# The C part under AddressSanitizer; CPython's own allocations live to the end.
+# The C part under AddressSanitizer and UndefinedBehaviorSanitizer: the package's own
+# tests, then every conformance case on a debug CPython with checked allocations.
+# CPython's own allocations live to the end, so leaks are counted elsewhere
+# (tests/e2e/test_references.py).
+SANITIZE := ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
+    CGO_CFLAGS="-g -O1 -fsanitize=undefined -fno-sanitize-recover=undefined" CGO_LDFLAGS=-fsanitize=undefined
 test-asan: .cache/prepared-test
-	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan ./pyembed
+	$(SANITIZE) PYTHONMALLOC=malloc $(GO) test -asan ./pyembed
+	$(SANITIZE) $(GO) build -asan -o .cache/gowsgi-asan ./cmd/gowsgi
+	$(SANITIZE) PYTHONMALLOC=debug $(PYTHON) -m tests.conformance --server 'sanitized=.cache/gowsgi-asan run \
+	    --python /usr/bin/python3-dbg --bind 127.0.0.1:{port} --threads 2 --chdir {dir} {app}'
 
 test-python: $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) tests/python_units.py

@@ -34,6 +34,8 @@ type conn struct {
 	buf  []byte // of which buf[r:w] is received and not consumed
 	r, w int
 
+	parsed bool // the present request's head is whole: req may be looked at
+
 	out    []byte // answer bytes being put together
 	vec    [3][]byte
 	served int // requests
@@ -225,12 +227,15 @@ func (c *conn) fill() error {
 
 // exchange serves one request; it returns whether the connection goes on.
 func (c *conn) exchange() bool {
+	c.parsed = false
 	n, err := c.head()
 	if err != nil {
 		return c.refuse(err)
 	}
 	start := time.Now()
 	c.r += n
+	c.parsed = true
+	c.fillRequest()
 	if string(c.parser.Head.Method) == "CONNECT" {
 		return c.refuse(errConnect) // an origin server is no tunnel (RFC 9110, 9.3.6)
 	}
@@ -239,7 +244,9 @@ func (c *conn) exchange() bool {
 	if err := c.body(x); err != nil {
 		return c.refuse(err)
 	}
-	c.fillRequest(x)
+	if h := &c.parser.Head; h.Chunked || h.ContentLength >= 0 {
+		c.req.BodyLength = x.Body.Size()
+	}
 	x.NoBody = string(c.req.Method) == "HEAD"
 	if err := c.srv.Prepare(&c.req, x); err != nil {
 		return c.refuse(err)
@@ -287,7 +294,8 @@ func (c *conn) head() (n int, err error) {
 	}
 }
 
-func (c *conn) fillRequest(x *Exchange) {
+// fillRequest takes over the parsed head; the body is still to come.
+func (c *conn) fillRequest() {
 	h := &c.parser.Head
 	r := &c.req
 	r.Method, r.Target, r.Path, r.Query, r.Host = h.Method, h.Target, h.Path, h.Query, h.Host
@@ -299,9 +307,6 @@ func (c *conn) fillRequest(x *Exchange) {
 		r.Proto = "HTTP/1.0"
 	}
 	r.BodyLength = -1
-	if h.Chunked || h.ContentLength >= 0 {
-		r.BodyLength = x.Body.Size()
-	}
 }
 
 var errConnect = &http1.Error{Status: 501, Cause: "this server is no proxy: CONNECT is not served"}
@@ -329,7 +334,10 @@ func (c *conn) refuse(err error) bool {
 		return false
 	}
 	c.srv.Log.Warn("refused a request", "peer", c.peer.Addr, "status", bad.Status, "cause", bad.Cause)
-	c.req.Fields, c.req.Target, c.req.Method = nil, nil, nil // not to be trusted in a log
+	if !c.parsed {
+		c.req = Request{Local: c.req.Local, Proxy: c.proxy} // the last one's, or half of this
+	}
+	c.req.Peer = c.peer
 	w := answer{conn: c, noBody: bytes.HasPrefix(bytes.TrimLeft(c.buf[:c.w], "\r\n"), []byte("HEAD "))}
 	w.plain(bad.Status, bad.Cause)
 	c.log(time.Now(), w.status, w.sent)

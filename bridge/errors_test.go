@@ -113,9 +113,11 @@ func TestRefusalByAccept(t *testing.T) {
 			if res.StatusCode != 413 || !res.Close {
 				t.Errorf("%d, close %t", res.StatusCode, res.Close)
 			}
-			// To become `if a.json { wantJSON }` with the fault: refuse forgets the
-			// fields before plain looks at Accept, so that nobody gets JSON.
-			wantText(t, res, body, "413 Request Entity Too Large\n"+errTooLarge.Cause+"\n")
+			if a.json {
+				wantJSON(t, res, body, 413, "Request Entity Too Large", errTooLarge.Cause)
+			} else {
+				wantText(t, res, body, "413 Request Entity Too Large\n"+errTooLarge.Cause+"\n")
+			}
 		})
 	}
 }

@@ -31,6 +31,7 @@ var (
 const (
 	proxyV1Max  = 107
 	proxyV2Head = 16
+	proxyMax    = 4 << 10 // of version 2 with its extensions: more than any proxy sends
 )
 
 // proxyHeader takes the PROXY header from the start of a new connection, if there
@@ -49,10 +50,12 @@ func (c *conn) proxyHeader() error {
 		switch {
 		case n == 0 && !more:
 			return nil
+		case c.w-c.r >= len(proxyV1) && !p.Allow(c.peer):
+			return errProxyPeer // it is one: no request begins with these bytes
+		case n > proxyMax || n > proxyV1Max && c.buf[c.r] == 'P':
+			return errProxyBad
 		case n > 0 && n <= c.w-c.r:
 			return c.takeProxyHeader(n)
-		case n > proxyV1Max && c.buf[c.r] == 'P':
-			return errProxyBad
 		}
 		if err := c.fill(); err != nil {
 			return err
@@ -85,9 +88,6 @@ func begins(b, prefix []byte) bool {
 }
 
 func (c *conn) takeProxyHeader(n int) error {
-	if !c.srv.Proxy.Allow(c.peer) {
-		return errProxyPeer
-	}
 	header, err := proxyproto.Read(bufio.NewReader(bytes.NewReader(c.buf[c.r : c.r+n])))
 	if err != nil {
 		return errProxyBad

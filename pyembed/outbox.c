@@ -57,11 +57,13 @@ int outbox_write(gw_thread *t, const char *p, size_t n) {
     return -1;
 }
 
-/* Adds the lines of one 103 answer; -1 without memory, with no exception. */
+/* Adds the lines of one 103 answer, unless more wait than a client will read: they
+ * are hints. -1 without memory, with no exception. */
 int outbox_hint(gw_thread *t, const buf *lines) {
     gw_outbox *o = &t->outbox;
     pthread_mutex_lock(&o->lock);
-    int rc = o->closed ? 0 : buf_add(&o->hints, lines->p, lines->len);
+    bool full = o->hints.len + lines->len > OUTBOX_HIGH_WATER;
+    int rc = o->closed || full ? 0 : buf_add(&o->hints, lines->p, lines->len);
     pthread_mutex_unlock(&o->lock);
     if (rc == 0)
         outbox_notify(o);

@@ -17,9 +17,9 @@ func (u *Rules) appendVariables(rec bridge.Record, r *bridge.Request, trusted bo
 		return rec, err
 	}
 	if len(script) > 0 {
-		rec = rec.AppendBytes("SCRIPT_NAME", script)
+		rec = appendDecoded(rec, "SCRIPT_NAME", script)
 	}
-	rec = appendPath(rec, path)
+	rec = appendDecoded(rec, "PATH_INFO", path)
 	rec = rec.AppendBytes("QUERY_STRING", r.Query)
 	rec = rec.Append("SERVER_PROTOCOL", r.Proto)
 	rec = rec.Append("wsgi.url_scheme", r.Scheme)
@@ -55,11 +55,12 @@ func (u *Rules) scriptName(r *bridge.Request, trusted bool) (script, rest []byte
 			}
 		}
 	}
-	if len(script) == 0 {
+	script = bytes.TrimRight(script, "/")
+	if len(script) == 0 || string(r.Path) == "*" {
 		return nil, r.Path, nil
 	}
 	rest, ok := bytes.CutPrefix(r.Path, script)
-	if !ok || len(rest) > 0 && rest[0] != '/' && script[len(script)-1] != '/' {
+	if !ok || len(rest) > 0 && rest[0] != '/' {
 		return nil, nil, errScriptName
 	}
 	return script, rest, nil
@@ -81,9 +82,6 @@ func appendServer(rec bridge.Record, r *bridge.Request) bridge.Record {
 	}
 	if port == "" {
 		port = "80"
-		if r.Proxy.Addr != "" { // gunicorn's names
-			rec = rec.Append("PROXY_ADDR", r.Proxy.Addr).Append("PROXY_PORT", r.Proxy.Port)
-		}
 		if r.Scheme == "https" {
 			port = "443"
 		}
@@ -104,11 +102,10 @@ func splitHost(host string) (name, port string) {
 	return host, ""
 }
 
-// appendPath writes PATH_INFO percent-decoded, as bytes that become latin-1 text
-// (PEP 3333, "Unicode Issues"). A percent sign without two hex digits stays as it
-// is, as with urllib's unquote.
-func appendPath(rec bridge.Record, path []byte) bridge.Record {
-	const name = "PATH_INFO"
+// appendDecoded writes a part of the path percent-decoded (RFC 3875, 4.1.5 and
+// 4.1.13), as bytes that become latin-1 text (PEP 3333, "Unicode Issues"). A percent
+// sign without two hex digits stays as it is, as with urllib's unquote.
+func appendDecoded(rec bridge.Record, name string, path []byte) bridge.Record {
 	rec, start := rec.Open()
 	rec = append(rec, name...)
 	for i := 0; i < len(path); i++ {

@@ -24,6 +24,7 @@ var special = map[string]string{
 // (RFC 6265, 5.4, for HTTP/2 RFC 9113, 8.2.3).
 func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool) (bridge.Record, error) {
 	var seen nameSet
+	host := false
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		repeated := seen.add(f.Name)
@@ -33,6 +34,8 @@ func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool)
 			} else if !keep {
 				continue
 			}
+		} else if trusted && u.overruled(r.Fields, f.Name) {
+			continue
 		}
 		if repeated && u.firstOf(r.Fields, i) < i {
 			continue // joined to the first
@@ -51,6 +54,7 @@ func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool)
 			nameLen = len(key)
 		}
 		if string(rec[body:]) == "HTTP_HOST" {
+			host = true
 			rec = append(rec, r.Host...) // an absolute target's authority goes before it
 		} else {
 			rec = append(rec, f.Value...)
@@ -58,7 +62,37 @@ func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool)
 		}
 		rec.Close(start, nameLen)
 	}
+	if !host && len(r.Host) > 0 {
+		rec = rec.AppendBytes("HTTP_HOST", r.Host) // a target's, or a proxy's word for it
+	}
 	return rec, nil
+}
+
+// overruled tells whether a trusted peer's field with "_" stands for the same key:
+// what it says must not be joined with, or replaced by, what came under the name
+// with "-".
+func (u *Rules) overruled(fields []http1.Field, name []byte) bool {
+	if u.HeaderMap == Dangerous || len(u.ForwarderNames) == 0 {
+		return false
+	}
+	for i := range fields {
+		other := fields[i].Name
+		if len(other) == len(name) && hasUnderscore(other) && sameDashed(other, name) {
+			if keep, _ := u.keepsUnderscore(other, true); keep {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func sameDashed(a, b []byte) bool {
+	for i := range a {
+		if dash(fold(a[i])) != dash(fold(b[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 func appendKey(rec bridge.Record, name []byte) bridge.Record {

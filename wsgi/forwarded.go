@@ -2,10 +2,12 @@ package wsgi
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/bridge/http1"
 )
 
 // forward puts what a trusted peer says of the client into r: its address, the
@@ -21,29 +23,35 @@ func (u *Rules) forward(r *bridge.Request) error {
 				said.tell(string(f.Value) == s.HTTPS)
 			}
 		}
+		const x = "x-forwarded-"
+		said.x = said.x || len(f.Name) > len(x) && named(f.Name[:len(x)], x)
 		switch {
 		case named(f.Name, "x-forwarded-for"):
-			said.chain, said.x = append(said.chain, strings.Split(string(f.Value), ",")...), true
+			said.chain = append(said.chain, strings.Split(string(f.Value), ",")...)
 		case named(f.Name, "x-forwarded-host"):
-			said.host, said.x = nearest(string(f.Value)), true
+			said.host = nearest(string(f.Value))
 		case named(f.Name, "x-forwarded-port"):
-			said.port, said.x = nearest(string(f.Value)), true
+			said.port = nearest(string(f.Value))
 		case named(f.Name, "forwarded"):
-			said.forwarded = append(said.forwarded, splitQuoted(string(f.Value), ',')...)
+			elements, ok := splitQuoted(string(f.Value), ',')
+			said.forwarded = append(said.forwarded, elements...)
+			said.garbled = said.garbled || !ok
 		}
 	}
 	if said.conflict {
 		return errScheme
 	}
 	if !said.x && len(said.forwarded) > 0 {
-		u.rfc7239(r, said.forwarded)
+		if !said.garbled { // a client's open quote may have swallowed the proxy's element
+			u.rfc7239(r, said.forwarded)
+		}
 		return nil
 	}
 	if said.scheme != "" {
 		r.Scheme = said.scheme
 	}
 	u.client(r, said.chain)
-	if u.Host {
+	if u.Host && (said.host != "" || said.port != "") {
 		setHost(r, said.host, said.port)
 	}
 	return nil
@@ -54,6 +62,7 @@ type claims struct {
 	x          bool // some X-Forwarded-* is there
 	chain      []string
 	forwarded  []string
+	garbled    bool // Forwarded has a quote that does not end
 	scheme     string
 	conflict   bool
 	host, port string
@@ -87,12 +96,17 @@ func nearest(list string) string {
 }
 
 // client makes the request come from the last address of chain that is not a
-// trusted proxy itself, or from the first if all are. An element that is no address
-// ends the walk: what lies before it cannot be believed.
+// trusted proxy itself, or from the first if all are; it returns that element's
+// index, -1 without any. An element that is no address ends the walk: what lies
+// before it cannot be believed. Empty ones do not count (RFC 9110, 5.6.1.2).
 func (u *Rules) client(r *bridge.Request, chain []string) int {
 	found := -1
 	for i := len(chain) - 1; i >= 0; i-- {
-		ip, port, ok := parseNode(chain[i])
+		node := strings.TrimSpace(chain[i])
+		if node == "" {
+			continue
+		}
+		ip, port, ok := parseNode(node)
 		if !ok {
 			break
 		}
@@ -106,46 +120,70 @@ func (u *Rules) client(r *bridge.Request, chain []string) int {
 }
 
 // parseNode reads an address with or without a port: 192.0.2.1, 192.0.2.1:80,
-// 2001:db8::1, [2001:db8::1], "[2001:db8::1]:80" (RFC 7239, 6).
+// 2001:db8::1, [2001:db8::1], "[2001:db8::1]:80" (RFC 7239, 6). A port may be
+// obfuscated, "_x"; a zone, which may hold any characters, is no address.
 func parseNode(s string) (ip netip.Addr, port string, ok bool) {
-	s = strings.Trim(strings.TrimSpace(s), `"`)
-	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
-		return ip.Unmap(), "", true
+	s = unquote(s)
+	host := s
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && (strings.HasSuffix(s[:i], "]") || strings.Count(s, ":") == 1) {
+		host, port = s[:i], s[i+1:]
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil && !strings.HasPrefix(port, "_") {
+			return ip, "", false
+		} else if err != nil {
+			port = ""
+		} else {
+			port = strconv.FormatUint(n, 10)
+		}
 	}
-	both, err := netip.ParseAddrPort(s)
-	return both.Addr().Unmap(), strconv.Itoa(int(both.Port())), err == nil
+	bracketed := strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")
+	if bracketed {
+		host = host[1 : len(host)-1]
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.Zone() != "" || bracketed && !ip.Is6() {
+		return ip, "", false
+	}
+	return ip.Unmap(), port, true
 }
 
-// setHost replaces the Host when it is a valid one, else leaves it.
-func setHost(r *bridge.Request, host, port string) {
-	if host == "" && port == "" {
-		return
+// unquote takes the quotes from a quoted string, which needs no escapes here.
+func unquote(s string) string {
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		return s[1 : len(s)-1]
 	}
+	return s
+}
+
+// setHost replaces the Host, or its port, when the result is a valid one.
+func setHost(r *bridge.Request, host, port string) {
 	if host == "" {
-		host, _ = splitHost(string(r.Host))
+		host = string(r.Host)
 	}
 	if port != "" {
 		name, _ := splitHost(host)
 		host = name + ":" + port
 	}
-	for _, c := range host {
-		if c <= ' ' || c >= 0x7f || strings.ContainsRune(`/\?#@"<>`, c) {
-			return
-		}
+	if http1.ValidHost([]byte(host)) {
+		r.Host = []byte(host)
 	}
-	r.Host = []byte(host)
 }
 
 // rfc7239 takes the client from Forwarded, and scheme and host from the element that
 // the client's address came with.
 func (u *Rules) rfc7239(r *bridge.Request, elements []string) {
+	elements = slices.DeleteFunc(elements, func(e string) bool { return strings.TrimSpace(e) == "" })
 	chain := make([]string, len(elements))
 	for i, e := range elements {
-		chain[i] = parameter(e, "for")
+		if chain[i] = parameter(e, "for"); chain[i] == "" {
+			chain[i] = "unknown" // a hop that does not say whom it spoke for
+		}
 	}
 	i := u.client(r, chain)
 	if i < 0 {
 		i = len(elements) - 1 // for=unknown or an obfuscated name: the nearest hop's word
+	}
+	if i < 0 {
+		return
 	}
 	switch strings.ToLower(parameter(elements[i], "proto")) {
 	case "https":
@@ -153,25 +191,26 @@ func (u *Rules) rfc7239(r *bridge.Request, elements []string) {
 	case "http":
 		r.Scheme = "http"
 	}
-	if u.Host {
-		setHost(r, parameter(elements[i], "host"), "")
+	if host := parameter(elements[i], "host"); u.Host && host != "" {
+		setHost(r, host, "")
 	}
 }
 
 // parameter returns a parameter's value of one element, unquoted; "" without it.
 func parameter(element, name string) string {
-	for _, pair := range splitQuoted(element, ';') {
+	pairs, _ := splitQuoted(element, ';')
+	for _, pair := range pairs {
 		key, value, _ := strings.Cut(pair, "=")
 		if strings.EqualFold(strings.TrimSpace(key), name) {
-			return strings.Trim(strings.TrimSpace(value), `"`)
+			return unquote(strings.TrimSpace(value))
 		}
 	}
 	return ""
 }
 
-// splitQuoted splits at sep outside of double quotes.
-func splitQuoted(s string, sep byte) []string {
-	var parts []string
+// splitQuoted splits at sep outside of double quotes; ok is false when a quote does
+// not end.
+func splitQuoted(s string, sep byte) (parts []string, ok bool) {
 	quoted, start := false, 0
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -184,5 +223,5 @@ func splitQuoted(s string, sep byte) []string {
 			start = i + 1
 		}
 	}
-	return append(parts, s[start:])
+	return append(parts, s[start:]), !quoted
 }

@@ -58,11 +58,9 @@ func TestForwardedFor(t *testing.T) {
 		{name: "octets with zeros", in: []string{"X-Forwarded-For: 198.051.100.1"}},
 		{name: "a network", in: []string{"X-Forwarded-For: 198.51.100.0/24"}},
 		{name: "markup", in: []string{"X-Forwarded-For: <script>"}},
-		{name: "a zone", in: []string{"X-Forwarded-For: fe80::1%<script> x"}, want: vars{},
-			fault: "an IPv6 zone may hold any characters, and all get into REMOTE_ADDR and the access log"},
-		{name: "half a bracket", in: []string{"X-Forwarded-For: [2001:db8::1"}, fault: "brackets need no partner"},
-		{name: "an empty element", in: []string{"X-Forwarded-For: 198.51.100.1,,10.0.0.1"}, want: from("198.51.100.1"),
-			fault: "empty elements end the walk (RFC 9110, 5.6.1.2: to be ignored)"},
+		{name: "a zone", in: []string{"X-Forwarded-For: fe80::1%<script> x"}, want: vars{}},
+		{name: "half a bracket", in: []string{"X-Forwarded-For: [2001:db8::1"}},
+		{name: "an empty element", in: []string{"X-Forwarded-For: 198.51.100.1,,10.0.0.1"}, want: from("198.51.100.1")},
 
 		{name: "not trusted", rules: trust("10.0.0.0/8"), in: []string{"X-Forwarded-For: 198.51.100.1"}},
 		{name: "not trusted, whatever it claims", rules: trust("10.0.0.0/8"), in: []string{"X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1"}},
@@ -96,19 +94,16 @@ func TestForwarded(t *testing.T) {
 		{name: "unknown", in: []string{"Forwarded: for=203.0.113.9, for=unknown"}},
 		{name: "obfuscated", in: []string{"Forwarded: for=203.0.113.9, for=_hidden"}},
 		{name: "obfuscated behind a hop", in: []string{"Forwarded: for=_SEVKISEK, for=10.0.0.1"}, want: from("10.0.0.1")},
-		{name: "obfuscated port", in: []string{`Forwarded: for="198.51.100.1:_gazonk"`}, want: from("198.51.100.1"),
-			fault: "an obfuscated port (RFC 7239, 6.3) hides the address"},
+		{name: "obfuscated port", in: []string{`Forwarded: for="198.51.100.1:_gazonk"`}, want: from("198.51.100.1")},
 		{name: "no for", in: []string{"Forwarded: by=10.0.0.1;proto=https"}, want: https(vars{})},
 		{name: "proto of a hidden client", in: []string{"Forwarded: for=unknown;proto=https"}, want: https(vars{})},
 		{name: "proto", in: []string{"Forwarded: for=198.51.100.1;proto=https"}, want: https(from("198.51.100.1"))},
 		{name: "proto of the client's element", in: []string{"Forwarded: for=198.51.100.1;proto=https, for=10.0.0.1;proto=http"}, want: https(from("198.51.100.1"))},
 		{name: "proto of a forged element", in: []string{"Forwarded: for=203.0.113.9;proto=https, for=198.51.100.1;proto=http"}, want: from("198.51.100.1")},
 		{name: "proto of another kind", in: []string{"Forwarded: for=198.51.100.1;proto=wss"}, want: from("198.51.100.1")},
-		{name: "an empty element", in: []string{"Forwarded: for=198.51.100.1, "}, want: from("198.51.100.1"),
-			fault: "empty elements end the walk (RFC 9110, 5.6.1.2: to be ignored)"},
+		{name: "an empty element", in: []string{"Forwarded: for=198.51.100.1, "}, want: from("198.51.100.1")},
 		{name: "garbage", in: []string{"Forwarded: ;;=,===;\"\\"}},
-		{name: "a quote that a client left open", in: []string{`Forwarded: for=203.0.113.9;x=", for=198.51.100.1`}, want: vars{},
-			fault: "an open quote swallows what the proxy appended: a client chooses its REMOTE_ADDR"},
+		{name: "a quote that a client left open", in: []string{`Forwarded: for=203.0.113.9;x=", for=198.51.100.1`}, want: vars{}},
 		{name: "host", in: []string{"Forwarded: for=198.51.100.1;host=site.example"}, want: from("198.51.100.1")},
 		{name: "host, believed", rules: hosts, in: []string{`Forwarded: for=198.51.100.1;host="site.example:8443"`},
 			want: with(from("198.51.100.1"), "HTTP_HOST", "site.example:8443")},
@@ -122,8 +117,7 @@ func TestForwarded(t *testing.T) {
 		{name: "beside X-Forwarded-Host", in: []string{"Forwarded: for=203.0.113.9", "X-Forwarded-Host: a"}},
 		{name: "beside X-Forwarded-Port", in: []string{"Forwarded: for=203.0.113.9", "X-Forwarded-Port: 1"}},
 		{name: "beside X-Forwarded-Proto that is not configured", rules: func(u *Rules) { u.SecureScheme = nil },
-			in:    []string{"Forwarded: for=203.0.113.9", "X-Forwarded-Proto: https"},
-			fault: "X-Forwarded-Proto counts as X-Forwarded-* only where it tells the scheme"},
+			in: []string{"Forwarded: for=203.0.113.9", "X-Forwarded-Proto: https"}},
 		{name: "beside a name like it", in: []string{"X_Forwarded_For: 203.0.113.9", "Forwarded: for=198.51.100.1"}, want: from("198.51.100.1")},
 
 		{name: "not trusted", rules: all(trust("10.0.0.0/8"), hosts), in: []string{"Forwarded: for=203.0.113.9;proto=https;host=evil"}},
@@ -134,49 +128,47 @@ func TestForwarded(t *testing.T) {
 
 // TestForwardedHost: each line replaces example.org, or has to leave it.
 func TestForwardedHost(t *testing.T) {
-	const invalid = "what is no valid authority becomes the Host"
 	for _, tt := range []struct {
 		host, port string // fields; "-" for none
 		want       string
-		fault      string
 	}{
-		{"site.example", "-", "site.example", ""},
-		{"site.example:8443", "-", "site.example:8443", ""},
-		{"inner.example, site.example", "-", "site.example", ""},
-		{" site.example ", "-", "site.example", ""},
-		{"[2001:db8::1]", "-", "[2001:db8::1]", ""},
-		{"[2001:db8::1]:80", "-", "[2001:db8::1]:80", ""},
-		{"xn--bcher-kva.example", "-", "xn--bcher-kva.example", ""},
-		{"a_b.example", "-", "a_b.example", ""},
-		{"-", "8443", "example.org:8443", ""},
-		{"-", "1, 2", "example.org:2", ""},
-		{"site.example", "8443", "site.example:8443", ""},
-		{"site.example:80", "8443", "site.example:8443", ""},
-		{"[2001:db8::1]", "8443", "[2001:db8::1]:8443", ""},
-		{"[2001:db8::1]:80", "8443", "[2001:db8::1]:8443", ""},
+		{"site.example", "-", "site.example"},
+		{"site.example:8443", "-", "site.example:8443"},
+		{"inner.example, site.example", "-", "site.example"},
+		{" site.example ", "-", "site.example"},
+		{"[2001:db8::1]", "-", "[2001:db8::1]"},
+		{"[2001:db8::1]:80", "-", "[2001:db8::1]:80"},
+		{"xn--bcher-kva.example", "-", "xn--bcher-kva.example"},
+		{"a_b.example", "-", "a_b.example"},
+		{"-", "8443", "example.org:8443"},
+		{"-", "1, 2", "example.org:2"},
+		{"site.example", "8443", "site.example:8443"},
+		{"site.example:80", "8443", "site.example:8443"},
+		{"[2001:db8::1]", "8443", "[2001:db8::1]:8443"},
+		{"[2001:db8::1]:80", "8443", "[2001:db8::1]:8443"},
 
-		{"", "", "example.org", ""},
-		{"a b", "-", "example.org", ""},
-		{"a/b", "-", "example.org", ""},
-		{`a\b`, "-", "example.org", ""},
-		{"user@a", "-", "example.org", ""},
-		{"a?b", "-", "example.org", ""},
-		{"a#b", "-", "example.org", ""},
-		{"<a>", "-", "example.org", ""},
-		{"b\xfccher.example", "-", "example.org", ""},
-		{"-", "80/x", "example.org", ""},
-		{"a:b", "-", "example.org", invalid},
-		{"a:99999", "-", "example.org", invalid},
-		{"a:1:2", "-", "example.org", invalid},
-		{":80", "-", "example.org", invalid},
-		{"[2001:db8::1", "-", "example.org", invalid},
-		{"2001:db8::1", "-", "example.org", invalid},
-		{"[nonsense]", "-", "example.org", invalid},
-		{"a%zz", "-", "example.org", invalid},
-		{"a^{b}|`", "-", "example.org", invalid},
-		{"-", "evil", "example.org", invalid},
-		{"-", "-1", "example.org", invalid},
-		{"-", "65536", "example.org", invalid},
+		{"", "", "example.org"},
+		{"a b", "-", "example.org"},
+		{"a/b", "-", "example.org"},
+		{`a\b`, "-", "example.org"},
+		{"user@a", "-", "example.org"},
+		{"a?b", "-", "example.org"},
+		{"a#b", "-", "example.org"},
+		{"<a>", "-", "example.org"},
+		{"b\xfccher.example", "-", "example.org"},
+		{"-", "80/x", "example.org"},
+		{"a:b", "-", "example.org"},
+		{"a:99999", "-", "example.org"},
+		{"a:1:2", "-", "example.org"},
+		{":80", "-", "example.org"},
+		{"[2001:db8::1", "-", "example.org"},
+		{"2001:db8::1", "-", "example.org"},
+		{"[nonsense]", "-", "example.org"},
+		{"a%zz", "-", "example.org"},
+		{"a^{b}|`", "-", "example.org"},
+		{"-", "evil", "example.org"},
+		{"-", "-1", "example.org"},
+		{"-", "65536", "example.org"},
 	} {
 		in := []string{}
 		if tt.host != "-" {
@@ -187,7 +179,7 @@ func TestForwardedHost(t *testing.T) {
 		}
 		name := strings.ReplaceAll(fmt.Sprintf("%q port %q", tt.host, tt.port), "/", "|")
 		checkRows(t, []row{
-			{name: name, rules: func(u *Rules) { u.Host = true }, in: in, want: vars{"HTTP_HOST": tt.want}, fault: tt.fault},
+			{name: name, rules: func(u *Rules) { u.Host = true }, in: in, want: vars{"HTTP_HOST": tt.want}},
 			{name: name + " off", in: in},
 			{name: name + " not trusted", rules: func(u *Rules) { u.Host, u.Proxies = true, Networks{} }, in: in},
 		})
@@ -197,19 +189,18 @@ func TestForwardedHost(t *testing.T) {
 // TestForwardedHostWithoutHost: HTTP/1.0 requests may come without one.
 func TestForwardedHostWithoutHost(t *testing.T) {
 	for _, tt := range []struct {
-		in    []string
-		want  string
-		fault string
+		in   []string
+		want string
 	}{
-		{in: []string{"X-Forwarded-Host: site.example"}, want: "site.example", fault: "HTTP_HOST is set only where a Host field is"},
+		{in: []string{"X-Forwarded-Host: site.example"}, want: "site.example"},
 		{in: []string{"X-Forwarded-Port: 80"}, want: ""},
 	} {
 		u := defaultRules(t, "*")
 		u.Host = true
 		r := base()
 		r.Host, r.Proto, r.Fields = nil, "HTTP/1.0", fields(tt.in...)
-		if got := record(t, u, r).Lookup("HTTP_HOST"); (got == tt.want) != (tt.fault == "") {
-			t.Errorf("%q: HTTP_HOST = %q, want %q (fault known: %q)", tt.in, got, tt.want, tt.fault)
+		if got := record(t, u, r).Lookup("HTTP_HOST"); got != tt.want {
+			t.Errorf("%q: HTTP_HOST = %q, want %q", tt.in, got, tt.want)
 		}
 	}
 }

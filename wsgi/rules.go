@@ -76,6 +76,9 @@ func ParseNetworks(s string) (Networks, error) {
 			continue
 		}
 		if prefix, err := netip.ParsePrefix(word); err == nil {
+			if ip := prefix.Addr(); ip.Is4In6() && prefix.Bits() >= 96 {
+				prefix = netip.PrefixFrom(ip.Unmap(), prefix.Bits()-96)
+			}
 			n.prefixes = append(n.prefixes, prefix.Masked())
 			continue
 		}
@@ -83,6 +86,7 @@ func ParseNetworks(s string) (Networks, error) {
 		if err != nil {
 			return n, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", word)
 		}
+		ip = ip.Unmap()
 		n.prefixes = append(n.prefixes, netip.PrefixFrom(ip, ip.BitLen()))
 	}
 	return n, nil

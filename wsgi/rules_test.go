@@ -29,8 +29,6 @@ type row struct {
 	in     []string
 	want   vars // what differs from baseVars
 	status int  // of the refusal; 0: none
-	// fault is a defect that is known: as long as it is there, the row must fail.
-	fault string
 }
 
 var unixPeer = &bridge.Endpoint{Unix: true}
@@ -83,14 +81,7 @@ func checkRows(t *testing.T, rows []row) {
 	t.Helper()
 	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
-			wrong := tt.problems(t)
-			if tt.fault != "" {
-				if len(wrong) == 0 {
-					t.Errorf("%q is no more: the row is a plain one now", tt.fault)
-				}
-				return
-			}
-			for _, w := range wrong {
+			for _, w := range tt.problems(t) {
 				t.Error(w)
 			}
 		})
@@ -210,9 +201,9 @@ func TestForwarderNames(t *testing.T) {
 		{name: "beside the dashed name, dangerous", rules: all(headerMap(Dangerous), forwarderNames("X_USER")),
 			in: []string{"X-User: a", "X_USER: b"}, want: vars{"HTTP_X_USER": "a,b"}},
 		{name: "beside a client's dashed name", rules: forwarderNames("X_USER"),
-			in: []string{"X-User: a", "X_USER: b"}, want: vars{"HTTP_X_USER": "b"}, fault: "the variable is there twice, and the later one wins: the client may speak for the proxy"},
+			in: []string{"X-User: a", "X_USER: b"}, want: vars{"HTTP_X_USER": "b"}},
 		{name: "beside a client's dashed name behind it", rules: forwarderNames("X_USER"),
-			in: []string{"X_USER: b", "X-User: a"}, want: vars{"HTTP_X_USER": "b"}, fault: "the variable is there twice, and the later one wins: the client may speak for the proxy"},
+			in: []string{"X_USER: b", "X-User: a"}, want: vars{"HTTP_X_USER": "b"}},
 		{name: "none", rules: forwarderNames(), in: []string{"SCRIPT_NAME: /a"}, want: vars{"HTTP_SCRIPT_NAME": absent}},
 	})
 }
@@ -243,14 +234,10 @@ func TestScriptName(t *testing.T) {
 		{name: "in other case", path: "/APP/x", in: []string{"SCRIPT_NAME: /app"}, status: 400},
 		{name: "longer than the path", path: "/app", in: []string{"SCRIPT_NAME: /app/x"}, status: 400},
 		{name: "the server's own, another path", rules: mounted("/app"), path: "/", status: 400},
-		{name: "final slash", path: "/app/x", in: []string{"SCRIPT_NAME: /app/"}, want: vars{"SCRIPT_NAME": "/app", "PATH_INFO": "/x"},
-			fault: "PATH_INFO starts without a slash (PEP 3333, environ; wsgiref.validate asserts)"},
-		{name: "a slash alone", rules: mounted("/"), path: "/x", want: vars{"PATH_INFO": "/x"},
-			fault: "SCRIPT_NAME is / (wsgiref.validate asserts) and PATH_INFO has no slash"},
-		{name: "encoded prefix", path: "/a%20b/x", in: []string{"SCRIPT_NAME: /a%20b"}, want: vars{"SCRIPT_NAME": "/a b", "PATH_INFO": "/x"},
-			fault: "SCRIPT_NAME stays encoded: RFC 3875, 4.1.13 wants it decoded, as PATH_INFO is"},
-		{name: "OPTIONS *", rules: mounted("/app"), path: "*", want: vars{"PATH_INFO": "*", "SCRIPT_NAME": "/app"},
-			fault: "OPTIONS * is refused under a prefix"},
+		{name: "final slash", path: "/app/x", in: []string{"SCRIPT_NAME: /app/"}, want: vars{"SCRIPT_NAME": "/app", "PATH_INFO": "/x"}},
+		{name: "a slash alone", rules: mounted("/"), path: "/x", want: vars{"PATH_INFO": "/x"}},
+		{name: "encoded prefix", path: "/a%20b/x", in: []string{"SCRIPT_NAME: /a%20b"}, want: vars{"SCRIPT_NAME": "/a b", "PATH_INFO": "/x"}},
+		{name: "OPTIONS *", rules: mounted("/app"), path: "*", want: vars{"PATH_INFO": "*", "SCRIPT_NAME": absent}},
 	})
 }
 
@@ -354,9 +341,8 @@ func TestNetworksInMappedForm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// To be turned round with that fault: such a network contains nothing.
-		if n.ContainsPeer(bridge.Endpoint{Addr: "10.0.0.1"}) {
-			t.Errorf("%q contains 10.0.0.1 now: expect it", in)
+		if !n.ContainsPeer(bridge.Endpoint{Addr: "10.0.0.1"}) {
+			t.Errorf("%q does not contain 10.0.0.1", in)
 		}
 	}
 }

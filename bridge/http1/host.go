@@ -2,6 +2,9 @@ package http1
 
 import "bytes"
 
+// ValidHost tells whether b may stand in a Host field: host [":" port], not empty.
+func ValidHost(b []byte) bool { return validAuthority(b, false) }
+
 // validAuthority checks host [":" port] (RFC 3986 sections 3.2.2 and 3.2.3) with
 // a host that is not empty and no userinfo. A reg-name may hold all that the
 // grammar allows, underscores and percent-encoded bytes too. Refused beyond the

@@ -145,7 +145,11 @@ func runConfig(c *cli.Context) (*config, error) {
 }
 
 func rulesConfig(c *cli.Context) (*wsgi.Rules, error) {
-	rules := &wsgi.Rules{Host: c.Bool("forwarded-host"), ScriptName: []byte(os.Getenv("SCRIPT_NAME"))}
+	script := strings.TrimRight(os.Getenv("SCRIPT_NAME"), "/")
+	if script != "" && script[0] != '/' {
+		return nil, fmt.Errorf("SCRIPT_NAME is %q: it must begin with a slash", script)
+	}
+	rules := &wsgi.Rules{Host: c.Bool("forwarded-host"), ScriptName: []byte(script)}
 	var err error
 	if rules.HeaderMap, err = wsgi.ParseHeaderMap(c.String("header-map")); err != nil {
 		return nil, fmt.Errorf("--header-map %w", err)

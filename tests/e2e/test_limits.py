@@ -164,7 +164,6 @@ def test_head_gets_no_body(server: Server, name: str) -> None:
         assert wire.closed()
 
 
-@pytest.mark.xfail(strict=True, reason="the fields are forgotten before Accept is looked at")
 def test_json_for_programs(server: Server) -> None:
     with Wire(server.port) as wire:
         wire.send(POST + b"Accept: application/json\r\nContent-Length: 1001\r\n\r\n")

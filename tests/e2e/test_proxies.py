@@ -111,7 +111,6 @@ def test_the_access_log_names_the_client(server: Server) -> None:
     assert server.wait_stdout(r'^198\.51\.100\.77 .*"GET /environ HTTP/1\.1" 200 ')
 
 
-@pytest.mark.xfail(strict=True, reason="the last request's client stays in the connection's Request")
 def test_the_access_log_of_a_refused_request_behind_another(serve: Serve) -> None:
     server = serve("raw:app", "--access-logfile", "-")
     with Wire(server.port) as wire:
