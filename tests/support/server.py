@@ -167,13 +167,14 @@ class Server:
         return self.running and all(self._accepts(port) for port in self.ports)
 
     def wait_ready(self, timeout: float = START_TIMEOUT) -> None:
-        """Return once every port takes connections."""
+        """Return once every port takes connections and, if the log tells, the app is loaded."""
+        tells = Path(self.arguments[0]).name.startswith("gowsgi") and "--log-level" not in self.arguments
 
         def listening() -> bool:
             if not self.running:
                 msg = f"the server left with {self._process.returncode}:\n{self.stderr}"
                 raise AssertionError(msg)
-            return self.listening
+            return self.listening and (not tells or "serving " in self.stderr)
 
         proc.wait_for(listening, timeout, f"{shlex.join(self.arguments)} to listen")
 
