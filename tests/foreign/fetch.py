@@ -32,12 +32,12 @@ VERSIONS = {
     "Django": "5.2.19",
     "Werkzeug": "3.1.9",
     "Flask": "3.1.3",
+    "WebTest": "3.0.7",
 }
 
 # What runs inside gowsgi: the projects themselves, and what their tests import.
 INSTALLED = (
-    *(f"{name}=={VERSIONS[name]}" for name in ("waitress", "Django", "Werkzeug", "Flask")),
-    "WebTest==3.0.7",
+    *(f"{name}=={VERSIONS[name]}" for name in ("waitress", "Django", "Werkzeug", "Flask", "WebTest")),
     "legacy-cgi==2.6.4; python_version >= '3.13'",  # WebOb imports cgi, which 3.13 left out
     "jinja2==3.1.6",
     "pytest==8.4.2",  # Flask 3.1.3's tests use what 9 renamed

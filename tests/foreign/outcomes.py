@@ -20,7 +20,8 @@ class Suite:
 
     passed: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)  # Why, by the test's name.
-    own: dict[str, str] = field(default_factory=dict)  # Skipped by the suite itself.
+    own: dict[str, str] = field(default_factory=dict)  # Skipped by the suite itself, or not started.
+    note: str = ""
 
 
 class Tally:
@@ -77,7 +78,7 @@ class Tally:
 
     def document(self, versions: Mapping[str, str]) -> str:
         """Return docs/foreign-tests.md."""
-        lines = [*HEADING, "| suite | version | run | passed | differ on purpose | skipped by the suite |"]
+        lines = [*HEADING, "| suite | version | run | passed | differ on purpose | skipped |"]
         lines += ["|---|---|---|---|---|---|"]
         for name, suite in self.suites.items():
             version = versions.get(name.split(",")[0], "")
@@ -85,7 +86,11 @@ class Tally:
             lines.append(
                 f"| {name} | {version} | {ran} | {len(suite.passed)} | {len(suite.left_out)} | {len(suite.own)} |"
             )
-        for title, which in (("What differs on purpose", "left_out"), ("What the suites skip by themselves", "own")):
+        lines += [""] + [f"- {name}: {suite.note}" for name, suite in self.suites.items() if suite.note]
+        for title, which in (
+            ("What differs on purpose", "left_out"),
+            ("Skipped, by the suite itself or as it cannot start", "own"),
+        ):
             lines += ["", f"## {title}"]
             for name, suite in self.suites.items():
                 lines += _by_reason(name, getattr(suite, which))

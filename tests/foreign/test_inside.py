@@ -39,6 +39,7 @@ def test_suite(name: str, venv: Venv, tmp_path: Path, tally: Tally) -> None:
     suite, arguments, table = SUITES[name]
     results = suites.run_inside(venv, suite, fetch.source(name), arguments, tmp_path, TIMEOUT)
     through, requests = results.pop("through gowsgi")
-    complaints = tally.judge(f"{name}, {requests} requests through gowsgi", results, table)
+    complaints = tally.judge(f"{name}, own tests", results, table)
+    tally.suite(f"{name}, own tests").note = f"{requests} requests through gowsgi; run with `{arguments}`"
     assert not complaints, "\n\n".join(complaints)
     assert through == "passed", "no request went through gowsgi"

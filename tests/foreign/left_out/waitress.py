@@ -9,8 +9,10 @@ CHUNKED = "an answer of unknown length to HTTP/1.1 is chunked (RFC 9112, 6.3); w
 WHOLE = "the application had ended before anything was sent, so the length is known and Content-Length sent"
 BEFORE = "the application failed before anything was sent, so the answer is 500 (PEP 3333, Error Handling)"
 GARBAGE = "what follows the request is no request line: 400; to waitress it is a head that is too large"
+UNIX = "no listening on unix sockets yet"
 
 TABLE: Table = {
+    "Unix*": UNIX,  # Take this line out with the first version that does; the others are for both.
     "*EchoTests.test_broken_chunked_encoding_*": WORDS,
     "*InternalServerErrorTests.test_after_start_response_*": WORDS,
     "*InternalServerErrorTests.test_before_start_response_*": WORDS,
@@ -45,5 +47,4 @@ TABLE: Table = {
         "clear_untrusted_proxy_headers, which gowsgi has not: X-Forwarded-Port, of which it makes no use "
         "here, reaches the application as any field"
     ),
-    "Unix*": "no listening on unix sockets yet",
 }
