@@ -12,7 +12,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 5s
 PEERS    ?= $(CURDIR)/.cache/peers
 
-.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance fuzz bench peers clean FORCE
+.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench peers clean FORCE
 
 all: build
 
@@ -41,7 +41,7 @@ demo: .cache/prepared build .cache/demo/.done
 
 # --- tests ---
 
-test: .cache/prepared-test lint test-pure test-race test-asan test-python test-e2e test-conformance fuzz
+test: .cache/prepared-test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz
 
 lint: $(TOOLS)/.done
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt needed: $$unformatted"; exit 1; }
@@ -79,6 +79,14 @@ test-e2e: build $(TOOLS)/.done .cache/python3.14
 test-conformance: build $(TOOLS)/.done
 	$(TOOLBIN) -m pytest tests/conformance
 
+# Other projects' own tests, fetched from PyPI.
+test-foreign: build $(TOOLS)/.done
+	$(TOOLBIN) -m pytest tests/foreign
+
+# The parser against h11 and llhttp.
+test-differential: $(TOOLS)/.done
+	$(TOOLBIN) -m pytest tests/differential
+
 # Each fuzz target for a short time; the seeds run in test-pure.
 fuzz:
 	@for package in $$($(GO) list ./bridge/... ./wsgi/...); do \
@@ -88,9 +96,9 @@ fuzz:
 	    done; \
 	done
 
-$(TOOLS)/.done: tests/requirements.txt | .cache/prepared-test
+$(TOOLS)/.done: tests/requirements.txt tests/differential/requirements.txt | .cache/prepared-test
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLBIN) -m pip install --quiet --disable-pip-version-check -r $<
+	$(TOOLBIN) -m pip install --quiet --disable-pip-version-check $(foreach file,$^,-r $(file))
 	touch $@
 
 # A CPython newer than systems have, from a Go module.
