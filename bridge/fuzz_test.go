@@ -75,7 +75,20 @@ var fuzzConnSeeds = []string{
 	"HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n",
 	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
 	"\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n\r\n",
+	"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
+	"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\naF ; b = \"\\\"\" ; c\r\n" + fuzzData + "\r\n0A\r\n" + fuzzData[:10] + "\r\n0;a\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nax\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b=c\r\na\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: i\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551617\r\n\r\nxGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\nContent-Type: a\r\n\r\nx",
+	"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\nB : c\r\n\r\n",
 }
+
+// fuzzData is a body of 175 bytes.
+var fuzzData = strings.Repeat("0123456789\r\n\r\n\x00\xff\n\r#\x7f\t \"\\;", 7)
 
 // fuzzRun is one connection's application.
 type fuzzRun struct {

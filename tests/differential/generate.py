@@ -263,7 +263,7 @@ class Generator:
             out += (
                 self.size_line(len(piece))
                 + piece
-                + (choice([b"", b"\n", b"\r", b"x\r\n", b"\r\n\r\n"]) if self.odd() else b"\r\n")
+                + (choice([b"", b"\n", b"\r", b"x\n", b"\rx", b"x\r\n", b"\r\n\r\n"]) if self.odd() else b"\r\n")
             )
         out += self.size_line(0)
         if chance() < 0.2 or self.odd():
