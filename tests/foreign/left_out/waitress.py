@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from . import Table
+from . import Table, Timing
 
 WORDS = "the words of an error's body are waitress's own"
 CHUNKED = "an answer of unknown length to HTTP/1.1 is chunked (RFC 9112, 6.3); waitress closes the connection"
-WHOLE = "the application had ended before anything was sent, so the length is known and Content-Length sent"
+WHOLE = Timing(
+    "an application that mostly ends before anything is sent: its answer's length is known then and sent",
+    "'52' is not None|b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ' != b'",
+)
 BEFORE = "the application failed before anything was sent, so the answer is 500 (PEP 3333, Error Handling)"
 GARBAGE = "what follows the request is no request line: 400; to waitress it is a head that is too large"
 UNIX = "no listening on unix sockets yet"
