@@ -107,7 +107,7 @@ HEADING = [
     "",
     "A test that differs on purpose is run too and must fail: one that passes, or is gone,",
     "fails `tests/foreign` until its reason is taken out of `tests/foreign/left_out`. (The few that",
-    "say `Content-Length sent` pass or fail by chance.)",
+    "say `mostly` pass or fail by chance.)",
     "",
 ]
 
