@@ -64,11 +64,11 @@ test-race: .cache/prepared-test
 # (tests/e2e/test_references.py).
 SANITIZE := ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
     CGO_CFLAGS="-g -O1 -fsanitize=undefined -fno-sanitize-recover=undefined" CGO_LDFLAGS=-fsanitize=undefined
+SANITIZED := .cache/gowsgi-asan run --python /usr/bin/python3-dbg --threads 2 --bind 127.0.0.1:{port} --chdir {dir} {app}
 test-asan: .cache/prepared-test
 	$(SANITIZE) PYTHONMALLOC=malloc $(GO) test -asan ./pyembed
 	$(SANITIZE) $(GO) build -asan -o .cache/gowsgi-asan ./cmd/gowsgi
-	$(SANITIZE) PYTHONMALLOC=debug $(PYTHON) -m tests.conformance --server 'sanitized=.cache/gowsgi-asan run \
-	    --python /usr/bin/python3-dbg --bind 127.0.0.1:{port} --threads 2 --chdir {dir} {app}'
+	$(SANITIZE) PYTHONMALLOC=debug $(PYTHON) -m tests.conformance --server 'sanitized=$(SANITIZED)'
 
 test-python: $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) tests/python_units.py
