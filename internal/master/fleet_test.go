@@ -153,12 +153,16 @@ func TestPhasesGoForward(t *testing.T) {
 }
 
 func TestSlow(t *testing.T) {
-	for failures, want := range map[int]time.Duration{0: firstPause, 1: 2 * firstPause, 4: 16 * firstPause, 7: longPause, 99: longPause} {
-		m := &Master{failures: failures}
+	for before, want := range map[int]time.Duration{0: firstPause, 1: 2 * firstPause, 4: 16 * firstPause, 7: longPause, 99: longPause} {
+		m := &Master{failures: before, failedAt: time.Now()}
 		m.slow()
-		if got := time.Until(m.notBefore); got > want || got < want-time.Second/2 {
-			t.Errorf("after %d failures %v, want %v", failures, got, want)
+		if got := time.Until(m.notBefore); got > want || got < want-time.Second/2 || m.failures != before+1 {
+			t.Errorf("the failure after %d others: %v, want %v", before, got, want)
 		}
+	}
+	m := &Master{failures: 99, failedAt: time.Now().Add(-2 * forgotten)}
+	if m.slow(); m.failures != 1 {
+		t.Errorf("failures of long ago count: %d", m.failures)
 	}
 }
 

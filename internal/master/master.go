@@ -27,7 +27,8 @@ type Master struct {
 	listeners []uintptr
 	fleet     fleet
 	events    chan event
-	failures  int       // workers that ended before they served, in a row
+	failures  int       // workers that did not last, within forgotten of each other
+	failedAt  time.Time // the last of them
 	notBefore time.Time // no worker is started until then
 	booted    bool      // every worker has served once
 	again     bool      // a reload was asked for before that
@@ -60,6 +61,7 @@ const (
 	firstPause  = 100 * time.Millisecond // doubled with each
 	longPause   = 10 * time.Second
 	young       = time.Second     // who dies within it has not proved anything
+	forgotten   = time.Minute     // failures further apart have nothing to do with each other
 	quickLimit  = 3 * time.Second // from SIGQUIT to SIGKILL
 )
 
@@ -241,12 +243,12 @@ func (m *Master) lost(w *worker, status syscall.WaitStatus) {
 		return
 	}
 	if w.phase == serving {
+		if f := w.process.failure; f != nil {
+			how += ": " + f.Text
+		}
 		m.Log.Error("a worker died; starting another", "worker", w.pid, "how", how)
 		if time.Since(w.process.started) < young {
-			m.failures++
 			m.slow()
-		} else {
-			m.failures = 0
 		}
 		return
 	}
@@ -269,16 +271,21 @@ func (m *Master) failed(err *BootError, known bool) {
 		m.stop(syscall.SIGQUIT, quickLimit, err)
 		return
 	}
-	m.failures++
+	m.slow()
 	if m.failures >= maxFailures && m.fleet.count(serving) == 0 {
 		m.stop(syscall.SIGQUIT, quickLimit, err)
 		return
 	}
-	m.slow()
 	m.Log.Error("a worker cannot start; trying again", "cause", err.Text, "in", time.Until(m.notBefore).Round(time.Millisecond))
 }
 
-// slow puts the next start off, the longer the more have failed.
+// slow counts a failure and puts the next start off, the longer the more there were.
 func (m *Master) slow() {
-	m.notBefore = time.Now().Add(min(firstPause<<min(m.failures, 10), longPause))
+	now := time.Now()
+	if now.Sub(m.failedAt) > forgotten {
+		m.failures = 0
+	}
+	m.failures++
+	m.failedAt = now
+	m.notBefore = now.Add(min(firstPause<<min(m.failures-1, 10), longPause))
 }
