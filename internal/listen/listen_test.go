@@ -72,7 +72,7 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("Close removed the file, which other processes may serve: %v", err)
 	}
 	time.Sleep(20 * time.Millisecond) // the file system's clock ticks
-	again := open(t, "unix:"+path) // the first one's is stale
+	again := open(t, "unix:"+path)    // the first one's is stale
 	s.Remove()
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("Remove removed another server's socket: %v", err)
