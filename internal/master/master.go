@@ -32,6 +32,7 @@ type Master struct {
 	notBefore time.Time // no worker is started until then
 	booted    bool      // every worker has served once
 	again     bool      // a reload was asked for before that
+	what      string    // the last worker's own description
 	stopping  bool
 	result    error
 }
@@ -91,10 +92,10 @@ func (m *Master) Run() error {
 	}
 	timer := time.NewTimer(0)
 	for {
+		m.settle()
 		if m.stopping && len(m.fleet.workers) == 0 {
 			return m.result
 		}
-		m.settle()
 		timer.Reset(m.pause())
 		select {
 		case s := <-signals:
@@ -120,6 +121,13 @@ func (m *Master) settle() {
 	}
 	if m.stopping {
 		return
+	}
+	if !m.booted && m.fleet.count(serving) >= m.fleet.want {
+		m.booted, m.failures = true, 0
+		m.Serving(m.what)
+		if m.again {
+			m.reload()
+		}
 	}
 	p := m.fleet.decide()
 	for _, w := range p.retire {
@@ -218,14 +226,8 @@ func (m *Master) happened(e event) {
 	case e.message.Kind == kindReady:
 		w.to(serving)
 		w.process.started = time.Now()
+		m.what = e.message.Text
 		m.Log.Debug("a worker serves", "worker", w.pid)
-		if !m.booted && m.fleet.count(serving) >= m.fleet.want {
-			m.booted, m.failures = true, 0
-			m.Serving(e.message.Text)
-			if m.again {
-				m.reload()
-			}
-		}
 	case e.message.Kind == kindSpent:
 		m.Log.Info("replacing a worker that has served its number of requests", "worker", w.pid)
 		w.spent = true

@@ -195,6 +195,16 @@ def test_hup_loses_no_request(start: Start, release: Path) -> None:
     assert server.stop() == 0
 
 
+def test_hup_while_the_application_loads(serve: Serve) -> None:
+    """What was imported may be older than the HUP: a reload follows."""
+    server = serve("slow_import:app", "-w2", ready=False)
+    server.wait_log("^importing$")
+    server.signal(signal.SIGHUP)
+    server.wait_log("reloaded", 15)
+    assert requests.get(server.url, timeout=10).text == "slow 0"
+    assert server.stop() == 0
+
+
 def test_a_kept_connection_is_told_at_its_last_answer(start: Start) -> None:
     server = start("-w2")
     with Wire(server.port) as wire:
