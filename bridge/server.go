@@ -66,6 +66,7 @@ type Server struct {
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
 	listeners map[net.Listener]struct{}
+	accepting sync.WaitGroup // calls of Serve
 	done      sync.WaitGroup // connections
 }
 
@@ -94,6 +95,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.track(l) {
 		return l.Close()
 	}
+	defer s.accepting.Done()
 	local := endpoint(l.Addr())
 	pause := time.Duration(0)
 	for {
@@ -127,6 +129,7 @@ func (s *Server) track(l net.Listener) bool {
 		s.conns = map[*conn]struct{}{}
 	}
 	s.listeners[l] = struct{}{}
+	s.accepting.Add(1)
 	return true
 }
 
@@ -174,7 +177,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 	finished := make(chan struct{})
 	go func() {
-		time.Sleep(acceptGrace) // so that what Serve still accepts is counted
+		s.accepting.Wait() // so that what Serve still accepts is counted
 		s.done.Wait()
 		close(finished)
 	}()

@@ -215,6 +215,28 @@ func TestShutdownAndTheBacklog(t *testing.T) {
 	h.wantShutdown(result, nil)
 }
 
+// TestShutdownWaitsForTheLastAccept: a connection that Accept has taken is served,
+// however late the goroutine that took it goes on.
+func TestShutdownWaitsForTheLastAccept(t *testing.T) {
+	l := &lateListener{Listener: listenLocal(t), conns: make(chan net.Conn, 1), stop: make(chan struct{})}
+	h := start(t, hello, func(_ *Server, p *poolSetting) { p.listener = l })
+	c := h.dial()
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.send(get("/"))
+	result := h.shutdown(context.Background())
+	select {
+	case err := <-result:
+		t.Fatalf("Shutdown returned %v before Accept did", err)
+	case <-time.After(5 * acceptGrace):
+	}
+	l.conns <- nc
+	c.want("GET", `200 length=5 close "hello"`)
+	h.wantShutdown(result, nil)
+}
+
 // lateListener accepts what it is handed, until its connection was taken after
 // Shutdown.
 type lateListener struct {

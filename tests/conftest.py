@@ -8,6 +8,7 @@ GOWSGI_TEST_PYTHONS   interpreters to test with, colon-separated (default: those
 GOWSGI_TEST_REQUIRE   versions that must be among them, as in "3.10 3.13"
 GOWSGI_TEST_DROPS     clients that leave, in each test of test_drops.py (default: 300)
 GOWSGI_TEST_HAMMER    seconds of each test of test_hammer.py (default: 5)
+GOWSGI_TEST_LOAD      seconds of each test under load in test_workers.py (default: 6)
 GOWSGI_TEST_SERVER    the command under test (default: bin/gowsgi)
 """
 

@@ -91,12 +91,13 @@ func networks(t *testing.T, s string) wsgi.Networks {
 
 func TestDefaults(t *testing.T) {
 	t.Setenv("GOWSGI_PYTHON", "")
+	t.Setenv("WEB_CONCURRENCY", "")
 	got, err := parse(t, "myapp:app")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: defaultThreads, logLevel: hclog.Info,
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: defaultThreads, processes: processes{workers: 1}, logLevel: hclog.Info,
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
 		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		rules: &wsgi.Rules{
@@ -119,7 +120,8 @@ func TestEveryFlag(t *testing.T) {
 		"--limit-request-line", "5", "--limit-request-fields", "6", "--limit-request-field_size", "7", "--max-body", "8",
 		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11", "--min-body-rate", "12", "--debug-errors",
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
-		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host")
+		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
+		"--umask", "0o007", "-p", "pid")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,8 @@ func TestEveryFlag(t *testing.T) {
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
-		debug: true,
+		debug:     true,
+		processes: processes{workers: 3, maxRequests: 14, jitter: 15, umask: 7, pidFile: "pid"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -176,6 +179,23 @@ func TestPythonFromTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestWorkersFromTheEnvironment(t *testing.T) {
+	t.Setenv("WEB_CONCURRENCY", "4")
+	if got, err := parse(t, "app"); err != nil || got.workers != 4 || !got.underMaster() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := parse(t, "app", "--workers", "1"); err != nil || got.workers != 1 || got.underMaster() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := parse(t, "app", "-w1", "--max-requests=5"); err != nil || !got.underMaster() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	t.Setenv("WEB_CONCURRENCY", "many")
+	if _, err := parse(t, "app"); err == nil || !strings.Contains(err.Error(), "WEB_CONCURRENCY") {
+		t.Errorf("WEB_CONCURRENCY=many: %v", err)
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	for name, want := range map[string]hclog.Level{
 		"debug": hclog.Debug, "Info": hclog.Info, "warning": hclog.Warn, "warn": hclog.Warn, "ERROR": hclog.Error, "critical": hclog.Error,
@@ -209,6 +229,11 @@ func TestConfigErrors(t *testing.T) {
 		"app --limit-request-fields -5":    "--limit-request-fields",
 		"app --limit-request-field_size 0": "--limit-request-field_size",
 		"app --limit-request-field-size 0": "--limit-request-field_size",
+		"app --workers 0":                  "--workers",
+		"app --max-requests -1":            "--max-requests",
+		"app --max-requests-jitter -1":     "--max-requests-jitter",
+		"app --umask rw":                   "--umask",
+		"app --umask 01000":                "--umask",
 		"app --nothing":                    "nothing",
 	} {
 		if _, err := parse(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {
@@ -223,30 +248,6 @@ func TestTimesAreInRange(t *testing.T) {
 		cfg, err := parse(t, "app", "--graceful-timeout", seconds)
 		if err == nil && (cfg.graceful <= 0 || cfg.graceful == math.MaxInt64) {
 			t.Errorf("--graceful-timeout %s was taken for %v", seconds, cfg.graceful)
-		}
-	}
-}
-
-func TestBindAddress(t *testing.T) {
-	for bind, want := range map[string]string{
-		"127.0.0.1:8000": "127.0.0.1:8000",
-		"localhost:80":   "localhost:80",
-		":8000":          ":8000",
-		"0.0.0.0:0":      "0.0.0.0:0",
-		"localhost":      "localhost:8000",
-		"192.0.2.1":      "192.0.2.1:8000",
-		"[::1]:9000":     "[::1]:9000",
-		"[::]":           "[::]:8000",
-		"[::1]":          "[::1]:8000",
-		"example.org:":   "example.org:8000",
-	} {
-		if got, err := bindAddress(bind); err != nil || got != want {
-			t.Errorf("bindAddress(%q) = %q, %v; want %q", bind, got, err, want)
-		}
-	}
-	for _, bind := range []string{"::1", "::1:8000", "1:2:3", "http://localhost:80", "unix:/run/s", "fd://3", "[::1", "[a]", "[]"} {
-		if got, err := bindAddress(bind); err == nil || !strings.Contains(err.Error(), "--bind "+bind) {
-			t.Errorf("bindAddress(%q) = %q, %v; want an error that names it", bind, got, err)
 		}
 	}
 }
@@ -274,8 +275,10 @@ func TestUsageErrors(t *testing.T) {
 		{"run app --threads x", "threads"},
 		{"run app -b", "needs an argument"},
 		{"run app --bind", "needs an argument"},
-		{"run app --bind unix:/x", "HOST:PORT"},
+		{"run app --bind http://x", "HOST:PORT"},
 		{"run app --bind " + busy, busy},
+		{"run app -w2 --bind " + busy, busy},
+		{"run app --bind fd://99", "descriptor 99"},
 		{"check", "no application"},
 		{"check app -b:1", "-b:1"},
 		{"check app --python no-such-python", "no Python found"},

@@ -25,7 +25,7 @@ func checkCommand(stdout, _ io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			in, _, err := loadApp(c.Context, cfg)
+			in, _, err := loadApp(c.Context, cfg, false)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
@@ -36,30 +37,33 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	code, silent := exitConfig, false
+	code, text := failure(err)
 	var exit *exitError
-	if errors.As(err, &exit) {
-		code, silent = exit.code, exit.silent
-	}
-	if !silent {
-		fmt.Fprintf(stderr, "gowsgi: %v\n", err)
-		printPythonError(stderr, err)
+	if !errors.As(err, &exit) || !exit.silent {
+		fmt.Fprintf(stderr, "gowsgi: %s\n", text)
 	}
 	return code
 }
 
-// printPythonError adds what one line cannot say: the traceback and the hint.
-func printPythonError(w io.Writer, err error) {
+// failure returns an error's exit code and what to print: the traceback and the
+// hint too, which one line cannot say.
+func failure(err error) (code int, text string) {
+	code, text = exitConfig, err.Error()
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+	}
 	var py *pyembed.Error
 	if !errors.As(err, &py) {
-		return
+		return code, text
 	}
 	if py.Traceback != "" {
-		fmt.Fprint(w, py.Traceback)
+		text += "\n" + strings.TrimSuffix(py.Traceback, "\n")
 	}
 	if py.Hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", py.Hint)
+		text += "\nhint: " + py.Hint
 	}
+	return code, text
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {

@@ -30,6 +30,7 @@ type config struct {
 	rules      *wsgi.Rules
 	proxy      *bridge.ProxyProtocol // nil: not spoken
 	debug      bool
+	processes
 }
 
 // defaultThreads is explained in RATIONALE.md, "How many threads by default?".
@@ -51,7 +52,7 @@ func serveFlags() []cli.Flag {
 	l := bridge.DefaultLimits()
 	seconds := func(d time.Duration) float64 { return d.Seconds() }
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "bind", Aliases: []string{"b"}, Usage: "listen on `ADDRESS`: HOST:PORT (repeatable; default 127.0.0.1:8000)"},
+		&cli.StringSliceFlag{Name: "bind", Aliases: []string{"b"}, Usage: "listen on `ADDRESS`: HOST:PORT, unix:PATH or fd://N (repeatable; default 127.0.0.1:8000)"},
 		&cli.StringFlag{Name: "access-logfile", Usage: "write the access log to `FILE`, - for stdout"},
 		&cli.Float64Flag{Name: "graceful-timeout", Value: 30, Usage: "`SECONDS` that requests may take to finish when the server stops"},
 		&cli.Float64Flag{Name: "keep-alive", Value: seconds(l.IdleTime), Usage: "`SECONDS` an idle connection is kept"},
@@ -134,6 +135,9 @@ func runConfig(c *cli.Context) (*config, error) {
 	}
 	if err == nil {
 		cfg.proxy, err = proxyConfig(c)
+	}
+	if err == nil {
+		cfg.processes, err = processConfig(c)
 	}
 	cfg.debug = c.Bool("debug-errors")
 	for _, name := range []string{"limit-request-line", "limit-request-fields", "limit-request-field_size", "queue-size"} {

@@ -24,14 +24,14 @@ func newLogger(level hclog.Level, w io.Writer) hclog.Logger {
 }
 
 // loadApp starts Python and imports the application. Its errors carry exit codes.
-func loadApp(ctx context.Context, cfg *config) (*pyembed.Interpreter, pyembed.App, error) {
+func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Interpreter, pyembed.App, error) {
 	py, err := pyembed.Find(ctx, cfg.python, cfg.dir)
 	if err != nil {
 		return nil, 0, &exitError{code: exitConfig, err: err}
 	}
 	in, err := pyembed.Start(py, pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
-		ErrorFD: 2, Threads: cfg.threads, OwnedSignals: ownedSignals,
+		ErrorFD: 2, Threads: cfg.threads, MultiProcess: multiProcess, OwnedSignals: ownedSignals,
 	})
 	if err != nil {
 		return nil, 0, &exitError{code: exitConfig, err: fmt.Errorf("starting Python %s: %w", py.Version, err)}

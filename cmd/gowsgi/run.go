@@ -2,19 +2,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/internal/accesslog"
+	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/master"
+	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/hashicorp/go-hclog"
@@ -28,32 +30,80 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
 			"Without one it is `application`, else `app`.",
-		Flags: append(serveFlags(), pythonFlags()...), OnUsageError: usageError,
+		Flags: slices.Concat(serveFlags(), processFlags(), pythonFlags()), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
+			env := os.Environ() // before --env changes it
+			link, err := master.Join(listen.FromFD)
+			if err != nil {
+				return err
+			}
 			cfg, err := runConfig(c)
 			if err != nil {
 				return err
 			}
-			return serve(cfg, newLogger(cfg.logLevel, stderr))
+			log := newLogger(cfg.logLevel, stderr)
+			switch {
+			case link != nil:
+				return work(cfg, link, log)
+			case cfg.underMaster():
+				return lead(cfg, env, log, stderr)
+			}
+			return alone(cfg, log)
 		},
 	}
 }
 
-// serve listens, loads the application, and serves it until a signal says stop.
-func serve(cfg *config, log hclog.Logger) error {
+// alone serves with this one process.
+func alone(cfg *config, log hclog.Logger) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	listeners, err := listen(cfg.binds)
+	pid, err := service.WritePID(cfg.pidFile, cfg.dir)
 	if err != nil {
-		return &exitError{code: exitConfig, err: err}
+		return err
 	}
-	in, app, stopped, err := loadUnlessStopped(cfg, signals)
+	defer pid.Remove()
+	sockets, err := listen.Open(cfg.binds, cfg.dir, cfg.umask)
+	if err != nil {
+		return err
+	}
+	defer sockets.Remove()
+	p := &place{
+		log: log, listeners: sockets.Listeners, signals: signals,
+		serving: func(py *pyembed.Python) {
+			logStart(log, cfg, py.Version+" "+py.Prefix, sockets.URLs(), "pid", os.Getpid())
+			notify(log, "READY=1")
+		},
+		stopping: func() { notify(log, "STOPPING=1") },
+	}
+	return p.serve(cfg)
+}
+
+// prepare is bridge.Server's function that reads a request.
+type prepare = func(*bridge.Request, *bridge.Exchange) error
+
+// place is where an application is served: alone in its process, or under a master.
+type place struct {
+	log          hclog.Logger
+	listeners    []net.Listener
+	signals      <-chan os.Signal
+	multiProcess bool
+	prepare      func(prepare) prepare // nil: as it is
+	serving      func(*pyembed.Python) // called when requests are accepted
+	stopping     func()                // called when no more are
+}
+
+// serve loads the application, and serves it until a signal says stop.
+func (p *place) serve(cfg *config) error {
+	in, app, stopped, err := p.loadUnlessStopped(cfg)
 	if err != nil || stopped {
 		return err
 	}
 	srv := &bridge.Server{
 		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
-		Log: log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, Debug: cfg.debug,
+		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, Debug: cfg.debug,
+	}
+	if p.prepare != nil {
+		srv.Prepare = p.prepare(srv.Prepare)
 	}
 	if cfg.accessLog != "" {
 		access, err := accesslog.Open(cfg.accessLog)
@@ -62,16 +112,17 @@ func serve(cfg *config, log hclog.Logger) error {
 		}
 		srv.Access = access
 	}
-	ended := make(chan error, len(listeners)+1)
+	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
-	go func() { executors <- in.Serve(srv.Pool, app, reportTo(log)) }()
-	for _, l := range listeners {
+	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
+	for _, l := range p.listeners {
 		go func() { ended <- srv.Serve(l) }()
 	}
-	logStart(log, cfg, in.Python, listeners)
+	p.serving(in.Python)
 	select {
-	case s := <-signals:
-		return stop(cfg, log, srv, in, executors, signals, s.(syscall.Signal))
+	case s := <-p.signals:
+		p.stopping()
+		return p.stop(cfg, srv, in, executors, s.(syscall.Signal))
 	case err := <-executors:
 		return fmt.Errorf("starting the threads: %w", err)
 	case err := <-ended:
@@ -81,72 +132,25 @@ func serve(cfg *config, log hclog.Logger) error {
 
 // loadUnlessStopped imports the application, which may take its time; a signal in
 // between ends the process at once, as nothing has been promised yet.
-func loadUnlessStopped(cfg *config, signals <-chan os.Signal) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
+func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg)
+		in, app, err = loadApp(context.Background(), cfg, p.multiProcess)
 		close(loaded)
 	}()
 	select {
 	case <-loaded:
 		return in, app, false, err
-	case <-signals:
+	case <-p.signals:
 		return nil, 0, true, nil
 	}
 }
 
-func listen(binds []string) ([]net.Listener, error) {
-	var all []net.Listener
-	for _, bind := range binds {
-		address, err := bindAddress(bind)
-		if err != nil {
-			return nil, err
-		}
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			hint := ""
-			if errors.Is(err, syscall.EADDRINUSE) {
-				hint = ": another process serves there; stop it, or choose a port with --bind"
-			}
-			return nil, fmt.Errorf("cannot listen on %s: %w%s", bind, err, hint)
-		}
-		all = append(all, l)
-	}
-	return all, nil
-}
-
-// bindAddress reads HOST:PORT; as with gunicorn the port may be missing (8000), and
-// HOST may be, which means every interface.
-func bindAddress(bind string) (string, error) {
-	if strings.Contains(bind, "://") || strings.HasPrefix(bind, "unix:") {
-		return "", fmt.Errorf("--bind %s: this version listens on HOST:PORT only", bind)
-	}
-	whole := bind
-	if strings.HasPrefix(bind, "[") && strings.HasSuffix(bind, "]") || !strings.Contains(bind, ":") {
-		whole += ":8000"
-	}
-	host, port, err := net.SplitHostPort(whole)
-	if err != nil {
-		return "", fmt.Errorf("--bind %s: it must be HOST:PORT (an IPv6 host in brackets)", bind)
-	}
-	if strings.HasPrefix(bind, "[") {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return "", fmt.Errorf("--bind %s: what is in brackets must be an IPv6 address", bind)
-		}
-	}
-	if port == "" {
-		port = "8000"
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
-func logStart(log hclog.Logger, cfg *config, p *pyembed.Python, listeners []net.Listener) {
-	urls := make([]string, len(listeners))
-	for i, l := range listeners {
-		urls[i] = "http://" + l.Addr().String()
-	}
-	log.Info("serving "+cfg.app+" on "+strings.Join(urls, ", "),
-		"version", python.Version(), "python", p.Version, "prefix", p.Prefix, "threads", cfg.threads, "pid", os.Getpid())
+// logStart is the one line that says what runs where. python is a version and a prefix.
+func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...any) {
+	version, prefix, _ := strings.Cut(py, " ")
+	args := []any{"version", python.Version(), "python", version, "prefix", prefix, "threads", cfg.threads}
+	log.Info("serving "+cfg.app+" on "+strings.Join(urls, ", "), append(args, more...)...)
 }
 
 // closeTime bounds what the application's exit handlers may take, after the
@@ -155,8 +159,8 @@ const closeTime = 10 * time.Second
 
 // stop lets what runs finish: TERM and INT within --graceful-timeout, QUIT and any
 // second signal at once.
-func stop(cfg *config, log hclog.Logger, srv *bridge.Server, in *pyembed.Interpreter,
-	executors <-chan error, signals <-chan os.Signal, first syscall.Signal) error {
+func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, executors <-chan error, first syscall.Signal) error {
+	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.graceful)
 	defer cancel()
@@ -164,7 +168,7 @@ func stop(cfg *config, log hclog.Logger, srv *bridge.Server, in *pyembed.Interpr
 		cancel()
 	}
 	go func() {
-		if s, ok := <-signals; ok {
+		if s, ok := <-p.signals; ok {
 			log.Warn("stopping at once", "signal", s.String())
 			cancel()
 		}

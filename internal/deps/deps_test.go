@@ -26,16 +26,21 @@ var mayImport = map[string][]string{
 	"bridge":             {"bridge/http1"},
 	"wsgi":               {"bridge", "bridge/http1"},
 	"internal/accesslog": {"bridge", "bridge/http1"},
+	"internal/listen":    {},
+	"internal/master":    {},
+	"internal/service":   {},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
-	"cmd/gowsgi":         {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "pyembed", "python"},
-	"internal/deps":      {},
+	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
+		"internal/service", "pyembed", "python"},
+	"internal/deps": {},
 }
 
 // outside lists the packages from other modules that a package may import; main
 // may import any.
 var outside = map[string][]string{
-	"bridge": {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
+	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
+	"internal/master": {"github.com/hashicorp/go-hclog"},
 }
 
 // pure are packages of functions of bytes: no sockets, files, clocks, goroutines.

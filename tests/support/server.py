@@ -35,7 +35,7 @@ def command() -> list[str]:
 
 def clean_env(**changes: str) -> dict[str, str]:
     """Return this process's environment without what could steer the server."""
-    steering = re.compile(r"VIRTUAL_ENV|PYTHON|PYENV_VERSION|GOWSGI_(?!TEST)|DJANGO_")
+    steering = re.compile(r"VIRTUAL_ENV|PYTHON|PYENV_VERSION|GOWSGI_(?!TEST)|DJANGO_|WEB_CONCURRENCY|LISTEN_|NOTIFY_")
     env = {key: value for key, value in os.environ.items() if not steering.match(key)}
     return env | changes
 
@@ -94,6 +94,8 @@ class Server:
         binds: int = 1,
         env: dict[str, str] | None = None,
         python: bool = True,
+        launcher: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Start serving `app`; `wait_ready` tells when it answers.
 
@@ -107,11 +109,14 @@ class Server:
             binds: How many ports to listen on.
             env: Changes to the server's own environment.
             python: Whether to pass --python at all.
+            launcher: A command that ends in running the one it is given.
+            pass_fds: Descriptors for the server to inherit.
         """
         self.ports = [free_port() for _ in range(binds)]
         self._stdout = logs / "stdout"
         self._stderr = logs / "stderr"
         self.arguments = [
+            *launcher,
             *command(),
             "run",
             *[word for port in self.ports for word in ("--bind", f"{HOST}:{port}")],
@@ -129,6 +134,7 @@ class Server:
                 stderr=err,
                 env=clean_env(**(env or {})),
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     @property

@@ -1,0 +1,138 @@
+package master
+
+import "slices"
+
+// phase is how far a worker is in its life. It only goes forward.
+type phase int
+
+const (
+	booting  phase = iota // started, does not accept yet
+	serving               // has said that it accepts
+	draining              // was told to go: finishes what it has
+)
+
+// worker is one process, as the fleet sees it.
+type worker struct {
+	pid        int
+	reaped     bool // the number may be another's
+	generation int
+	phase      phase
+	spent      bool // wants to be replaced: it has served its number of requests
+	process    process
+}
+
+func (w *worker) to(p phase) {
+	if p < w.phase {
+		panic("master: a worker's phase went back")
+	}
+	w.phase = p
+}
+
+// fleet is the workers, oldest first, and what there should be. Generations are
+// numbered from 1; a reload begins the next one.
+type fleet struct {
+	want    int // workers that serve
+	current int // the generation that serves
+	next    int // the one that a reload is starting; 0: none
+	last    int // the newest number given out
+	workers []*worker
+}
+
+// plan is what to do next.
+type plan struct {
+	spawn      int // workers of generation
+	generation int
+	retire     []*worker
+	turned     bool // the next generation has become the current one
+}
+
+// begin starts a new generation; one that was starting is given up.
+func (f *fleet) begin() (givenUp []*worker) {
+	givenUp = f.abandon()
+	f.last++
+	f.next = f.last
+	return givenUp
+}
+
+// abandon gives up the generation that is starting and returns its workers.
+func (f *fleet) abandon() (givenUp []*worker) {
+	if f.next != 0 {
+		givenUp = f.of(f.next)
+	}
+	f.next = 0
+	return givenUp
+}
+
+// of returns a generation's workers that were not told to go.
+func (f *fleet) of(generation int) []*worker {
+	var all []*worker
+	for _, w := range f.workers {
+		if w.generation == generation && w.phase != draining {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// decide compares what is with what should be. A worker is told to go only when
+// enough others serve: the new generation is whole, or a spent one's replacement
+// is there.
+func (f *fleet) decide() plan {
+	p := plan{generation: f.current}
+	if f.next != 0 {
+		p.generation = f.next
+	}
+	var boots, serves, spent []*worker
+	for _, w := range f.of(p.generation) {
+		switch {
+		case w.spent:
+			spent = append(spent, w)
+		case w.phase == serving:
+			serves = append(serves, w)
+		default:
+			boots = append(boots, w)
+		}
+	}
+	p.spawn = max(0, f.want-len(boots)-len(serves))
+	if f.next != 0 && len(serves)+len(spent) >= f.want {
+		for _, w := range f.workers {
+			if w.generation != f.next && w.phase != draining {
+				p.retire = append(p.retire, w)
+			}
+		}
+		f.current, f.next, p.turned = f.next, 0, true
+	}
+	p.retire = append(p.retire, take(spent, len(serves)+len(spent)-f.want)...)
+	// Fewer are wanted: first those that do not serve yet, then the oldest.
+	slices.Reverse(boots)
+	p.retire = append(p.retire, take(append(boots, serves...), len(boots)+len(serves)-f.want)...)
+	return p
+}
+
+func take(all []*worker, n int) []*worker {
+	return all[:max(0, min(n, len(all)))]
+}
+
+func (f *fleet) find(pid int) *worker {
+	for _, w := range f.workers {
+		if w.pid == pid && !w.reaped {
+			return w
+		}
+	}
+	return nil
+}
+
+func (f *fleet) remove(gone *worker) {
+	f.workers = slices.DeleteFunc(f.workers, func(w *worker) bool { return w == gone })
+}
+
+// count returns how many are in a phase.
+func (f *fleet) count(p phase) int {
+	n := 0
+	for _, w := range f.workers {
+		if w.phase == p {
+			n++
+		}
+	}
+	return n
+}
