@@ -88,7 +88,7 @@ func (a *answer) hint(lines []byte) {
 func (a *answer) begin(p Part) {
 	c, h := a.conn, p.Head
 	length := int64(-1)
-	if p.Last {
+	if p.Whole {
 		length = int64(len(p.Body))
 		if p.File.File != nil {
 			length = p.File.Length

@@ -63,6 +63,7 @@ type Exchange struct {
 	lines     []byte // backs head.Lines
 	responded bool
 	headTaken bool
+	whole     bool   // the body was whole when the head was given
 	hints     []byte // field lines of 103 answers, an empty line after each
 	pending   []byte // body bytes that the front has not taken
 	taken     []byte // the last ones it took, for swapping
@@ -84,7 +85,10 @@ type Part struct {
 	// Hints are field lines to send ahead of the head as 103 answers (RFC 8297),
 	// an empty line after each; until the next call of Next.
 	Hints []byte
-	Head  *Head    // with the first part only, hints apart
+	Head  *Head // with the first part only, hints apart
+	// Whole, with the head: this is the whole body, as the executor gave it. It does
+	// not depend on who is quicker, so that one answer is always framed alike.
+	Whole bool
 	Body  []byte   // until the next call of Next
 	File  FilePart // instead of Body, for the whole body; File.File is the caller's to close
 	Last  bool     // nothing follows
@@ -155,7 +159,7 @@ func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 	} else {
 		x.pending = append(x.pending, body...)
 	}
-	x.last = last
+	x.last, x.whole = last, last
 	left := x.left
 	x.mu.Unlock()
 	signal(x.ready)
@@ -178,7 +182,7 @@ func (x *Exchange) Inform(lines []byte) {
 func (x *Exchange) RespondFile(h Head, f FilePart) {
 	x.mu.Lock()
 	x.setHead(h)
-	x.file, x.last = f, true
+	x.file, x.last, x.whole = f, true, true
 	x.mu.Unlock()
 	signal(x.ready)
 }
@@ -255,7 +259,7 @@ func (x *Exchange) take() (Part, bool) {
 	}
 	if x.responded && !x.headTaken {
 		x.headTaken = true
-		p.Head = &x.head
+		p.Head, p.Whole = &x.head, x.whole
 	}
 	if x.file.File != nil {
 		p.File, x.file = x.file, FilePart{}

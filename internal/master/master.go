@@ -70,6 +70,7 @@ const (
 var names = map[syscall.Signal]string{
 	syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT",
 	syscall.SIGHUP: "SIGHUP", syscall.SIGTTIN: "SIGTTIN", syscall.SIGTTOU: "SIGTTOU",
+	syscall.SIGUSR1: "SIGUSR1", syscall.SIGUSR2: "SIGUSR2", syscall.SIGWINCH: "SIGWINCH",
 }
 
 // Run returns nil when it was told to stop, and a *BootError when no worker can
@@ -179,6 +180,8 @@ func (m *Master) signalled(s syscall.Signal) {
 		m.fleet.want++
 	case syscall.SIGTTOU:
 		m.fleet.want = max(1, m.fleet.want-1)
+	default: // gunicorn's others: a script that sends them must not end the server
+		m.Log.Warn("this version does nothing on " + names[s])
 	}
 }
 

@@ -25,7 +25,9 @@ class Gowsgi(subprocess.Popen):
         if len(arguments) == 4 and arguments[1].endswith("run.py"):
             folder = os.path.dirname(arguments[1])
             kwargs = json.loads(arguments[3])
-            bind = ["--bind", f"{kwargs.get('hostname', '127.0.0.1')}:{kwargs['port']}"]
+            host = kwargs.get("hostname", "127.0.0.1")
+            unix = host.startswith("unix://")
+            bind = ["--bind", "unix:" + host.removeprefix("unix://") if unix else f"{host}:{kwargs['port']}"]
             environment = options["env"]
             paths = [folder, str(Path(__file__).parent), environment["PYTHONPATH"]]
             options["env"] = environment | {"FOREIGN_APP": arguments[2], "PYTHONPATH": os.pathsep.join(paths)}

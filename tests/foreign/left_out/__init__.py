@@ -3,15 +3,3 @@
 from __future__ import annotations
 
 Table = dict[str, str]  # The reason, by a test's name or a pattern of names.
-
-
-class Timing(str):
-    """A reason for a test that passes or fails by chance; it may only fail in the given way."""
-
-    failure: str
-
-    def __new__(cls, reason: str, failure: str) -> Timing:
-        """Make one of a reason and a pattern for the failure's details."""
-        made = super().__new__(cls, reason)
-        made.failure = failure
-        return made
