@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"sync"
@@ -155,7 +156,7 @@ func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 	}
 	x.setHead(h)
 	if x.NoBody || h.Status == 204 || h.Status == 304 {
-		x.left = cmpErr(x.left, ErrNoBody)
+		x.left = cmp.Or(x.left, ErrNoBody)
 	} else {
 		x.pending = append(x.pending, body...)
 	}
@@ -217,16 +218,9 @@ func (x *Exchange) Write(p []byte, last bool) error {
 // connection.
 func (x *Exchange) Fail(err error) {
 	x.mu.Lock()
-	x.err = cmpErr(x.err, err)
+	x.err = cmp.Or(x.err, err)
 	x.mu.Unlock()
 	signal(x.ready)
-}
-
-// Responded tells whether a head was given.
-func (x *Exchange) Responded() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.responded
 }
 
 // Next waits for the next part of the answer. After a part with Last or Err it
@@ -282,15 +276,8 @@ func (x *Exchange) take() (Part, bool) {
 // ErrComplete. What is pending is dropped.
 func (x *Exchange) Leave(why error) {
 	x.mu.Lock()
-	x.left = cmpErr(x.left, why)
+	x.left = cmp.Or(x.left, why)
 	x.pending = x.pending[:0]
 	x.mu.Unlock()
 	signal(x.space)
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }

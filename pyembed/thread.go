@@ -6,6 +6,7 @@ package pyembed
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -124,16 +125,9 @@ func (t *thread) deliver(x *bridge.Exchange) error {
 		})
 		return nil
 	case bool(p.head):
-		return firstError(left, x.Respond(t.head(), body, last))
+		return cmp.Or(left, x.Respond(t.head(), body, last))
 	}
-	return firstError(left, x.Write(body, last))
-}
-
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
+	return cmp.Or(left, x.Write(body, last))
 }
 
 // head reads the head that start_response left; its Lines are C's memory.
