@@ -223,8 +223,8 @@ RULES = [
          "Numerals may be large, and MUST not overflow: sixteen digits and 63 bits are as much as any body has.",
          lambda d: any(re.match(rb"[0-9A-Fa-f]{17}|[89A-Fa-f][0-9A-Fa-f]{15}", line) for line in d.size_lines)),
     Rule("chunk-extension", BOTH, "peer", "malformed chunk extension", "RFC 9112, 7.1.1",
-         "gowsgi holds extensions to their grammar. llhttp is looser, and h11 skips to the end of the line: parsers that "
-         "skip have disagreed on where that is.", _wrong_extension),
+         "gowsgi holds extensions to their grammar. llhttp is looser, and h11 skips to the end of the line: parsers "
+         "that skip have disagreed on where that is.", _wrong_extension),
     Rule("chunk-line-cr", ("h11",), "peer", "CR without LF in a chunk size line", "RFC 9112, 2.2",
          "A bare CR MUST be refused or replaced outside of content.",
          lambda d: any(re.search(rb"\r(?!\Z)", line) for line in d.size_lines)),
