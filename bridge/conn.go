@@ -316,15 +316,14 @@ var errConnect = &http1.Error{Status: 501, Cause: "this server is no proxy: CONN
 func (c *conn) refuse(err error) bool {
 	var bad *http1.Error
 	switch {
+	case !c.parsed && len(bytes.Trim(c.buf[:c.w], "\r\n")) == 0 && !errors.As(err, &bad):
+		return false // nothing came but perhaps an empty line (RFC 9112, 2.2)
 	case errors.As(err, &bad):
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		bad = &http1.Error{Status: 408, Cause: "the request did not arrive in time"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		bad = &http1.Error{Status: 400, Cause: "the request's body ended early"}
 	case errors.Is(err, io.EOF):
-		if c.w == 0 {
-			return false
-		}
 		bad = &http1.Error{Status: 400, Cause: "the request's head ended early"}
 	case errors.Is(err, errBodyFile):
 		c.srv.Log.Error("cannot keep a request's body", "peer", c.peer.Addr, "error", err)
@@ -338,7 +337,10 @@ func (c *conn) refuse(err error) bool {
 		c.req = Request{Local: c.req.Local, Proxy: c.proxy} // the last one's, or half of this
 	}
 	c.req.Peer = c.peer
-	w := answer{conn: c, noBody: bytes.HasPrefix(bytes.TrimLeft(c.buf[:c.w], "\r\n"), []byte("HEAD "))}
+	w := answer{conn: c, noBody: string(c.req.Method) == "HEAD"}
+	if !c.parsed {
+		w.noBody = bytes.HasPrefix(bytes.TrimLeft(c.buf[:c.w], "\r\n"), []byte("HEAD "))
+	}
 	w.plain(bad.Status, bad.Cause)
 	c.log(time.Now(), w.status, w.sent)
 	c.linger()

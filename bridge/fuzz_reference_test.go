@@ -31,13 +31,13 @@ type refConn struct {
 // readConn reads a connection's bytes whose requests are answered in these modes.
 func readConn(in string, modes []byte) (c refConn) {
 	in = latin1(in)
-	for in != "" {
+	for in != "" && in != "\r" && in != "\r\n" { // an empty line alone is no request (RFC 9112, 2.2)
 		head := strings.HasPrefix(strings.TrimLeft(in, "\r\n"), "HEAD ")
 		q, rest, ok := readRefHead(in)
 		if !ok || q.method == "CONNECT" || !q.readBody(&rest) {
 			a := fuzzAnswer{status: 400, head: head, framingUnknown: true}
 			if q != nil {
-				a.minor, a.mayExpect, a.headUnsure = q.minor, q.expect, q.chunked
+				a.minor, a.mayExpect = q.minor, q.expect
 			}
 			c.answers = append(c.answers, a)
 			return c

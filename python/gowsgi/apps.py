@@ -168,10 +168,12 @@ def _parse_call(text: str, expression: str) -> tuple[list[str], tuple[list[Any],
         args = [ast.literal_eval(arg) for arg in node.args]
         if any(keyword.arg is None for keyword in node.keywords):
             raise ValueError("**mapping")
+        if len({keyword.arg for keyword in node.keywords}) < len(node.keywords):
+            raise ValueError("one name twice")
         kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
     except Exception:
         raise AppSpecError(
-            f"the arguments in {expression!r} are not literal values",
+            f"the arguments in {expression!r} are not literal values, each name once",
             "only strings, numbers, tuples, lists, dicts, sets, True, False and None can be given",
         ) from None
     return path, (args, kwargs)

@@ -269,3 +269,9 @@ def test_calling_what_is_not_callable(failure):
 )
 def test_applications_of_every_make(load, source):
     assert callable(load("mod:app", mod=source))
+
+
+def test_a_name_is_given_once():
+    assert apps.parse("m:make(a=1, b=2)").arguments is not None
+    with pytest.raises(AppSpecError, match="each name once"):
+        apps.parse("m:make(a=1, a=2)")
