@@ -1,6 +1,10 @@
 package bridge
 
-import "github.com/gowsgi/gowsgi/bridge/http1"
+import (
+	"strings"
+
+	"github.com/gowsgi/gowsgi/bridge/http1"
+)
 
 // Request is one request as a front received it, its body complete. The slices
 // point into the connection's buffer: they hold until the answer is written.
@@ -31,28 +35,9 @@ type Endpoint struct {
 // without one.
 func (r *Request) Field(name string) []byte {
 	for i := range r.Fields {
-		if equalFold(r.Fields[i].Name, name) {
+		if strings.EqualFold(string(r.Fields[i].Name), name) {
 			return r.Fields[i].Value
 		}
 	}
 	return nil
-}
-
-func equalFold(b []byte, s string) bool {
-	if len(b) != len(s) {
-		return false
-	}
-	for i := range b {
-		if lower(b[i]) != lower(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
 }

@@ -103,8 +103,8 @@ enum { GW_MAX_THREADS = 1024, GW_MAX_APPS = 64 };
 /* Initialises CPython on the calling thread, which becomes its main thread and
  * thread 0. sources is a flat record of module names and sources; bootstrap the
  * source that installs them; options goes to embed.setup. */
-int gw_init(const char *program, const char *bootstrap, size_t bootstrap_len,
-            const char *sources, size_t sources_len, const char *options, char **error);
+int gw_init(const char *program, const char *bootstrap, const char *sources, size_t sources_len,
+            const char *options, char **error);
 /* Loads an application; its index, or -1. On thread 0. */
 int gw_load(gw_thread *t, const char *spec, char **error);
 /* Calls embed.<function>(argument), without an argument when NULL, and returns

@@ -103,9 +103,8 @@ static int runtime_fill(const char *options) {
                : -1;
 }
 
-int gw_init(const char *program, const char *source, size_t source_len, const char *sources,
-            size_t sources_len, const char *options, char **error) {
-    (void)source_len;
+int gw_init(const char *program, const char *source, const char *sources, size_t sources_len,
+            const char *options, char **error) {
     if (!py.Py_SetProgramName) {
         *error = strdup("this CPython is too new: it has no Py_SetProgramName");
         return -1;

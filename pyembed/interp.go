@@ -87,13 +87,12 @@ func (in *Interpreter) init() error {
 		return fmt.Errorf("encoding the interpreter's options: %w", err)
 	}
 	sources := flatSources()
-	boot := python.Bootstrap()
-	cProgram, cBoot, cOptions := C.CString(in.Python.Executable), C.CString(boot), C.CString(string(options))
+	cProgram, cBoot, cOptions := C.CString(in.Python.Executable), C.CString(python.Bootstrap()), C.CString(string(options))
 	defer C.free(unsafe.Pointer(cProgram))
 	defer C.free(unsafe.Pointer(cBoot))
 	defer C.free(unsafe.Pointer(cOptions))
 	var msg *C.char
-	if C.gw_init(cProgram, cBoot, C.size_t(len(boot)), (*C.char)(unsafe.Pointer(&sources[0])),
+	if C.gw_init(cProgram, cBoot, (*C.char)(unsafe.Pointer(&sources[0])),
 		C.size_t(len(sources)), cOptions, &msg) != 0 {
 		return parseError(takeText(msg))
 	}

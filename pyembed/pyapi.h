@@ -33,7 +33,6 @@ enum { PY_FILE_INPUT = 257 };
 #define PY_FUNCTIONS(X)                                                        \
     X(void, Py_InitializeEx, (int))                                            \
     X(int, Py_FinalizeEx, (void))                                              \
-    X(const char *, Py_GetVersion, (void))                                     \
     X(wchar_t *, Py_DecodeLocale, (const char *, size_t *))                    \
     X(PyThreadState *, PyEval_SaveThread, (void))                              \
     X(void, PyEval_RestoreThread, (PyThreadState *))                           \

@@ -271,6 +271,15 @@ static void request_begin(gw_thread *t) {
     context_new(t);
 }
 
+/* The way back to Go, the same from every crossing. */
+static void crossing_leave(gw_thread *t) {
+    context_exit(t);
+    if (!t->active)
+        drop(&t->context);
+    part_seal(t);
+    py.PyEval_SaveThread();
+}
+
 void gw_start(gw_thread *t, int app, const char *record, size_t record_len, const char *body,
               size_t body_len, int body_fd) {
     py.PyEval_RestoreThread(t->ts);
@@ -293,11 +302,7 @@ void gw_start(gw_thread *t, int app, const char *record, size_t record_len, cons
     py.Py_DecRef(env);
     if (!t->result || answer_begin(t) < 0)
         request_fail(t);
-    context_exit(t);
-    if (!t->active)
-        drop(&t->context);
-    part_seal(t);
-    py.PyEval_SaveThread();
+    crossing_leave(t);
 }
 
 void gw_next(gw_thread *t, bool satisfied) {
@@ -313,11 +318,7 @@ void gw_next(gw_thread *t, bool satisfied) {
     } else {
         request_fail(t);
     }
-    context_exit(t);
-    if (!t->active)
-        drop(&t->context);
-    part_seal(t);
-    py.PyEval_SaveThread();
+    crossing_leave(t);
 }
 
 void gw_finish(gw_thread *t) {
@@ -325,9 +326,6 @@ void gw_finish(gw_thread *t) {
     part_clear(t);
     context_enter(t);
     request_end(t);
-    context_exit(t);
-    drop(&t->context);
     t->part.kind = GW_LAST;
-    part_seal(t);
-    py.PyEval_SaveThread();
+    crossing_leave(t);
 }

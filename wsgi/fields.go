@@ -1,7 +1,7 @@
 package wsgi
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
@@ -86,6 +86,7 @@ func (u *Rules) overruled(fields []http1.Field, name []byte) bool {
 	return false
 }
 
+// sameDashed compares names of one length but for case and "-" or "_".
 func sameDashed(a, b []byte) bool {
 	for i := range a {
 		if dash(fold(a[i])) != dash(fold(b[i])) {
@@ -109,14 +110,7 @@ func appendKey(rec bridge.Record, name []byte) bridge.Record {
 	return rec
 }
 
-func hasUnderscore(name []byte) bool {
-	for _, c := range name {
-		if c == '_' {
-			return true
-		}
-	}
-	return false
-}
+func hasUnderscore(name []byte) bool { return bytes.IndexByte(name, '_') >= 0 }
 
 func (u *Rules) firstOf(fields []http1.Field, i int) int {
 	for j := range i {
@@ -130,7 +124,7 @@ func (u *Rules) firstOf(fields []http1.Field, i int) int {
 // joinRest appends the values of the later fields that have fields[i]'s key.
 func (u *Rules) joinRest(rec bridge.Record, fields []http1.Field, i int) bridge.Record {
 	sep := ","
-	if strings.EqualFold(string(fields[i].Name), "cookie") {
+	if named(fields[i].Name, "cookie") {
 		sep = "; "
 	}
 	for j := i + 1; j < len(fields); j++ {
@@ -148,9 +142,11 @@ func (u *Rules) sameKey(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}
+	if u.HeaderMap == Dangerous {
+		return sameDashed(a, b)
+	}
 	for i := range a {
-		x, y := fold(a[i]), fold(b[i])
-		if x != y && (u.HeaderMap != Dangerous || dash(x) != dash(y)) {
+		if fold(a[i]) != fold(b[i]) {
 			return false
 		}
 	}
