@@ -183,6 +183,11 @@ func (c *conn) isDraining() bool {
 	return c.draining
 }
 
+// mayKeep tells whether another request may follow the present one.
+func (c *conn) mayKeep() bool {
+	return c.parser.Head.KeepAlive && !c.srv.Limits.OneRequest && !c.isDraining()
+}
+
 // readDeadline bounds the wait for what is read next; 0 or less is no bound. c.mu
 // is held, since drain may interfere.
 func (c *conn) readDeadline(wait time.Duration) {

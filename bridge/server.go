@@ -21,6 +21,7 @@ type Limits struct {
 	TempDir    string        // where such files are made; "": the system's folder
 	HeadTime   time.Duration // from a head's first byte to its last; for a new connection, from its start
 	IdleTime   time.Duration // a kept connection without a request
+	OneRequest bool          // no connection is kept
 	ReadTime   time.Duration // the longest wait for the next bytes of a body
 	BodyRate   int64         // bytes a second that a body has to come in with, after ReadTime
 	WriteTime  time.Duration // the longest wait for the client to take bytes of an answer
