@@ -42,7 +42,14 @@ ARITIES = {
 }
 
 _CLASSES = ("worker_class", "logger_class")
-_KINDS = {"str": "text", "int": "whole number", "float": "number", "bool": "bool", "list": "list of texts"}
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number of seconds",
+    "bool": "true or false",
+    "list": "a text or a list of texts",
+    "dict": "a dict",
+}
 _LIKENESS = 0.8
 
 
@@ -161,7 +168,7 @@ def _source(module: ModuleType) -> bytes | str:
 
 
 class _Statements:
-    """Which names a source assigns at its top level, and which it reads anywhere."""
+    """Which names a source assigns, and which it reads."""
 
     def __init__(self, source: bytes | str) -> None:
         self._source = source
@@ -182,17 +189,14 @@ class _Statements:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # running the file has shown them
                 tree = ast.parse(self._source)
-            read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-            assigned: set[str] = set()
-            todo: list[ast.AST] = [tree]
-            while todo:
-                node = todo.pop()
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-                    continue
-                if isinstance(node, (ast.Assign, ast.AnnAssign)):
-                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    assigned.update(target.id for target in targets if isinstance(target, ast.Name))
-                todo += ast.iter_child_nodes(node)
+            nodes = list(ast.walk(tree))
+            targets: list[ast.AST] = [node.target for node in nodes if isinstance(node, ast.AnnAssign)]
+            for node in nodes:
+                if isinstance(node, ast.Assign):
+                    targets += node.targets
+            names = [node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+            assigned = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+            read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
             self._names = (assigned, read)
         return self._names
 
@@ -227,7 +231,7 @@ def _take(config: Config, name: str, value: Any, kind: str) -> None:
         config.settings[name] = loads(dumps(plain, allow_nan=False))
     except (TypeError, ValueError, RecursionError):
         if name != "logconfig_dict" or not isinstance(value, dict):
-            raise _UnfitError(f"it must be a {_KINDS.get(kind, kind)}, not {_shown(value)}") from None
+            raise _UnfitError(f"it must be {_KINDS[kind]}, not {_shown(value)}") from None
         # logging takes classes and streams there. The dict stays in Python; what
         # the others learn is that there is one.
         config.settings[name] = loads(dumps(value, default=_shown, skipkeys=True))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from gowsgi.hooks import Worker
+    from gowsgi.standins import Worker
 
 
 def wrap(
