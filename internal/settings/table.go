@@ -190,18 +190,22 @@ var hooks = section("Server Hooks",
 	hook("pre_request", ""), hook("post_request", ""), hook("child_exit", ""), hook("worker_exit", ""),
 	hook("nworkers_changed", ""), hook("on_exit", ""),
 	Setting{Name: "ssl_context", Kind: Hook, Default: false, State: Refused,
-		Note: "TLS is not Python's here: end it in a proxy"},
+		Note: "TLS is not Python's here: use certfile and keyfile, or end it in a proxy"},
 )
 
 var tls = section("SSL",
-	refusedTLS("keyfile", String, "", "gunicorn's key `FILE`"),
-	refusedTLS("certfile", String, "", "gunicorn's certificate `FILE`"),
-	refusedTLS("ssl_version", String, "", "gunicorn's TLS `VERSION`"),
-	refusedTLS("cert_reqs", Int, 0, "whether clients need a certificate, `N`"),
-	refusedTLS("ca_certs", String, "", "gunicorn's CA `FILE`"),
-	Setting{Name: "suppress_ragged_eofs", Flags: []string{"suppress-ragged-eofs"}, Kind: Bool, Default: true, State: Ignored, Note: noTLS, Usage: "gunicorn's"},
-	Setting{Name: "do_handshake_on_connect", Flags: []string{"do-handshake-on-connect"}, Kind: Bool, Default: false, State: Ignored, Note: noTLS, Usage: "gunicorn's"},
-	refusedTLS("ciphers", String, "", "gunicorn's `CIPHERS`"),
+	Setting{Name: "keyfile", Flags: []string{"keyfile"}, Kind: String, Usage: "serve HTTPS with this private key, a PEM `FILE` (default: it is in --certfile)"},
+	Setting{Name: "certfile", Flags: []string{"certfile"}, Kind: String, Usage: "serve HTTPS with this certificate and its chain, a PEM `FILE`"},
+	Setting{Name: "ssl_version", Flags: []string{"ssl-version"}, Kind: String, State: Ignored, Note: "clients get TLS 1.3 or 1.2", Usage: "gunicorn's TLS `VERSION`"},
+	Setting{Name: "cert_reqs", Flags: []string{"cert-reqs"}, Kind: Int, Default: 0, Max: 2,
+		Usage: "whether clients need a certificate that --ca-certs has signed, `N`: 0 no, 1 if they send one, 2 yes"},
+	Setting{Name: "ca_certs", Flags: []string{"ca-certs"}, Kind: String, Usage: "who may sign clients' certificates, a PEM `FILE`"},
+	Setting{Name: "suppress_ragged_eofs", Flags: []string{"suppress-ragged-eofs"}, Kind: Bool, Default: true, State: Ignored,
+		Note: "a connection's end always ends what it carried", Usage: "gunicorn's"},
+	Setting{Name: "do_handshake_on_connect", Flags: []string{"do-handshake-on-connect"}, Kind: Bool, Default: false, State: Ignored,
+		Note: "the handshake is bounded by --header-timeout and holds no thread", Usage: "gunicorn's"},
+	Setting{Name: "ciphers", Flags: []string{"ciphers"}, Kind: String, State: Ignored,
+		Note: "Go's choice of ciphers is modern and not configurable for TLS 1.3", Usage: "gunicorn's `CIPHERS`"},
 )
 
 var http2 = section("HTTP/2",
@@ -232,7 +236,6 @@ var asgi = section("ASGI",
 )
 
 const (
-	noTLS     = "end TLS in a proxy, such as nginx, in front of this server"
 	noHTTP2   = "this version serves HTTP/1.1 only; a proxy in front may speak HTTP/2 to clients"
 	noDirty   = "gunicorn's dirty arbiters have no counterpart: run long tasks in a task queue such as Celery or RQ"
 	noControl = "signals and the log do what gunicorn's control socket does"
@@ -276,10 +279,6 @@ func flagOf(name string) string {
 		}
 	}
 	return string(b)
-}
-
-func refusedTLS(name string, kind Kind, value any, usage string) Setting {
-	return Setting{Name: name, Flags: []string{flagOf(name)}, Kind: kind, Default: value, State: Refused, Note: noTLS, Usage: usage}
 }
 
 func ignoredInt(name string, value int, why string) Setting {
