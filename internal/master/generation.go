@@ -46,6 +46,7 @@ type Generation struct {
 // until Spawn returns: the process needs copies, and JoinAs to use them.
 type SpawnRequest struct {
 	Age       int      // the master's number of this worker, from 1
+	Workers   int      // how many there should be
 	Line      *os.File // to the master
 	Listeners []uintptr
 }

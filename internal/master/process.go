@@ -42,7 +42,7 @@ func (m *Master) spawn(g *generation, number int) bool {
 		return m.started(w, g, pid, err)
 	}
 	g.pending++
-	request := SpawnRequest{Age: w.age, Line: theirs, Listeners: slices.Clone(g.listeners)}
+	request := SpawnRequest{Age: w.age, Workers: m.fleet.wanted(), Line: theirs, Listeners: slices.Clone(g.listeners)}
 	go func() {
 		g.spawning.Lock()
 		pid, err := g.Spawn(request)
