@@ -53,6 +53,7 @@ type leader struct {
 	pid     *service.PIDFile
 	sockets *listen.Set
 	urls    []string
+	passOn  string // for a successor
 	files   []*os.File
 }
 
@@ -82,10 +83,16 @@ func (l *leader) run() error {
 	return l.failed(l.lead())
 }
 
-// failed tells a daemon's error to the command that has started it.
+// failed tells a daemon's error to the command that has started it, and the log:
+// its stderr leads nowhere.
 func (l *leader) failed(err error) error {
-	if err != nil {
-		l.detached.Failed(failure(err))
+	if err == nil {
+		return nil
+	}
+	code, text := failure(err)
+	l.detached.Failed(code, text)
+	if l.cfg != nil && l.cfg.daemon {
+		l.log.Error("cannot serve", "cause", text)
 	}
 	return err
 }
@@ -108,7 +115,7 @@ func (l *leader) lead() error {
 	m := &master.Master{
 		Begin: func(bool) (*master.Generation, error) {
 			return &master.Generation{
-				Files: l.files, Pass: l.sockets.Pass(),
+				Files: l.files, Pass: l.passOn,
 				Workers: l.cfg.workers, MinWorkers: least, MaxWorkers: most, Timeout: l.cfg.timeout,
 				Grace: l.cfg.graceful + closeTime + time.Second, Credential: l.account.Credential(),
 			}, nil
@@ -147,7 +154,7 @@ func (l *leader) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	l.urls = l.sockets.URLs()
+	l.urls, l.passOn = l.sockets.URLs(), l.sockets.Pass()
 	if l.files, err = l.sockets.Files(); err != nil {
 		l.sockets.Remove()
 	}

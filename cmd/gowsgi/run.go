@@ -38,11 +38,11 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			l.cfg, err = commandConfig(c)
+			cfg, err := commandConfig(c)
 			if err != nil {
 				return l.failed(err)
 			}
-			l.log = newLogger(l.cfg.logLevel, stderr)
+			l.cfg, l.log = cfg, newLogger(cfg.logLevel, stderr)
 			if link != nil {
 				return work(l.cfg, link, l.log)
 			}
