@@ -52,7 +52,7 @@ def run(fd: int) -> int:
         _signal.signal(number, _ignore)
     # As every python does; a hook that writes to a closed socket would end it all.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        _signal.signal(number, signal.SIG_IGN)
+        _signal.signal(number, _signal.SIG_IGN)
     zygote = _Zygote(fd)
     embed.use_hooks(zygote.hooks)
     zygote.serve()
@@ -224,7 +224,7 @@ def _fork_and_leave(number: BinaryIO) -> None:
         sleep(0.001)
     for signum in _IGNORED:
         if _signal.getsignal(signum) is _ignore:
-            _signal.signal(signum, signal.SIG_DFL)
+            _signal.signal(signum, _signal.SIG_DFL)
 
 
 def _number_of_child(numbers: BinaryIO, between: int) -> int:
