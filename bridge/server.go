@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -57,6 +58,7 @@ type Server struct {
 	Log     hclog.Logger
 	Access  AccessLogger   // nil: none
 	Proxy   *ProxyProtocol // nil: not spoken
+	TLS     *tls.Config    // nil: connections are plain
 	Debug   bool           // error answers show the cause of a failure
 	Limits  Limits
 	Name    string // of the Server field; "": none is sent

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"slices"
@@ -29,9 +32,15 @@ type config struct {
 	pool       bridge.PoolLimits
 	rules      *wsgi.Rules
 	proxy      *bridge.ProxyProtocol // nil: not spoken
+	tls        *tls.Config           // nil: plain HTTP
 	debug      bool
 	processes
+	warnings []string
 }
+
+// multiProcess tells whether another process may run the application at the same
+// time (PEP 3333, wsgi.multiprocess).
+func (p processes) multiProcess() bool { return p.workers > 1 }
 
 // processes is how many processes serve, and what they leave in the file system.
 type processes struct {
@@ -53,7 +62,16 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			Head: http1.Limits{
 				RequestLine: v.Int("limit_request_line"),
 				Fields:      v.Int("limit_request_fields"),
-				FieldSize:   v.Int("limit_request_field_size"),
+				// 0 is unlimited by gunicorn's manual, and its default by its parser
+				// and its tests: docs/limits.md.
+				FieldSize: cmp.Or(v.Int("limit_request_field_size"), http1.DefaultLimits().FieldSize),
+				Permit: http1.Permit{
+					HeaderSpaces:   v.Bool("strip_header_spaces"),
+					Folding:        v.Bool("permit_obsolete_folding"),
+					AnyMethod:      v.Bool("permit_unconventional_http_method"),
+					AnyVersion:     v.Bool("permit_unconventional_http_version"),
+					CasefoldMethod: v.Bool("casefold_http_method"),
+				},
 			},
 			MaxBody:    int64(v.Int("max_body")),
 			BodyMemory: int64(v.Int("body_memory")),
@@ -75,6 +93,9 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if path := v.String("pythonpath"); path != "" {
 		cfg.pythonPath = strings.Split(path, ",")
 	}
+	if err := cfg.workerClass(v); err != nil {
+		return nil, err
+	}
 	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
 		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
@@ -83,6 +104,9 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		return nil, err
 	}
 	if cfg.proxy, err = newProxyProtocol(v); err != nil {
+		return nil, err
+	}
+	if cfg.tls, err = newTLS(v); err != nil {
 		return nil, err
 	}
 	return cfg, setEnvironment(v)
@@ -140,6 +164,39 @@ func newRules(v *settings.Values) (*wsgi.Rules, error) {
 	return rules, nil
 }
 
+// newTLS reads the certificates; nil without any.
+func newTLS(v *settings.Values) (*tls.Config, error) {
+	certificate, key := v.String("certfile"), v.String("keyfile")
+	if certificate == "" {
+		if key != "" {
+			return nil, fmt.Errorf("%s: it needs --certfile too", v.Where("keyfile"))
+		}
+		return nil, nil
+	}
+	if key == "" {
+		key = certificate
+	}
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Where("certfile"), err)
+	}
+	cfg := &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		ClientAuth: []tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert}[v.Int("cert_reqs")],
+	}
+	if path := v.String("ca_certs"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", v.Where("ca_certs"), err)
+		}
+		cfg.ClientCAs = x509.NewCertPool()
+		if !cfg.ClientCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s: there is no certificate in %s", v.Where("ca_certs"), path)
+		}
+	}
+	return cfg, nil
+}
+
 func newProxyProtocol(v *settings.Values) (*bridge.ProxyProtocol, error) {
 	p := &bridge.ProxyProtocol{}
 	switch v.String("proxy_protocol") {
@@ -158,4 +215,25 @@ func newProxyProtocol(v *settings.Values) (*bridge.ProxyProtocol, error) {
 	}
 	p.Allow = allowed.ContainsPeer
 	return p, nil
+}
+
+// greenThreads is how many threads stand in for gevent's and eventlet's greenlets.
+const greenThreads = 64
+
+// workerClass maps gunicorn's classes of workers to threads.
+func (cfg *config) workerClass(v *settings.Values) error {
+	class := strings.ToLower(v.String("worker_class"))
+	switch {
+	case slices.Contains([]string{"sync", "gthread", "gunicorn.workers.sync.syncworker", "gunicorn.workers.gthread.threadworker"}, class):
+		return nil
+	case strings.Contains(class, "gevent"), strings.Contains(class, "eventlet"), strings.Contains(class, "tornado"):
+		if !v.IsSet("threads") {
+			cfg.threads = greenThreads
+		}
+		cfg.warnings = append(cfg.warnings, fmt.Sprintf("%s: there are no such workers; %d threads run the application instead (--threads)", v.Where("worker_class"), cfg.threads))
+		return nil
+	case strings.Contains(class, "uvicorn"), strings.Contains(class, "asgi"):
+		return fmt.Errorf("%s: ASGI applications are not served: use uvicorn or granian for those", v.Where("worker_class"))
+	}
+	return fmt.Errorf("%s: only sync and gthread, and gevent and eventlet as threads, can be had: classes of workers are gunicorn's own code", v.Where("worker_class"))
 }

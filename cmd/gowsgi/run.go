@@ -99,7 +99,7 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
-		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, Debug: cfg.debug,
+		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)

@@ -55,10 +55,10 @@ var workerProcesses = section("Worker Processes",
 )
 
 var security = section("Security",
-	Setting{Name: "limit_request_line", Flags: []string{"limit-request-line"}, Kind: Int, Default: 4094, Max: 1 << 30, Usage: "`BYTES` of a request line"},
-	Setting{Name: "limit_request_fields", Flags: []string{"limit-request-fields"}, Kind: Int, Default: 100, Max: 32768, Usage: "header fields in a request, `N`"},
+	Setting{Name: "limit_request_line", Flags: []string{"limit-request-line"}, Kind: Int, Default: 4094, Max: 1 << 30, Usage: "`BYTES` of a request line, 0 for no limit but 1 MiB for the whole head"},
+	Setting{Name: "limit_request_fields", Flags: []string{"limit-request-fields"}, Kind: Int, Default: 100, Max: 32768, Usage: "header fields in a request, `N`, 0 for 32768"},
 	Setting{Name: "limit_request_field_size", Flags: []string{"limit-request-field_size", "limit-request-field-size"}, Kind: Int, Default: 8190, Max: 1 << 30,
-		Usage: "`BYTES` of a header field"},
+		Usage: "`BYTES` of a header field, 0 for gunicorn's 8190"},
 	Setting{Name: "max_body", Flags: []string{"max-body"}, Kind: Int, Default: 0, Ours: true, Usage: "`BYTES` of a request's body, 0 for no limit"},
 	Setting{Name: "body_memory", Flags: []string{"body-memory"}, Kind: Int, Default: 1 << 20, Ours: true,
 		Usage: "`BYTES` of a request's body kept in memory; a longer one goes to a temporary file"},
@@ -143,7 +143,7 @@ var mechanics = section("Server Mechanics",
 	Setting{Name: "permit_unconventional_http_version", Flags: []string{"permit-unconventional-http-version"}, Kind: Bool, Default: false,
 		Usage: "take versions other than 1.0 and 1.1"},
 	Setting{Name: "casefold_http_method", Flags: []string{"casefold-http-method"}, Kind: Bool, Default: false,
-		Usage: "turn methods to upper case"},
+		Usage: "turn methods to upper case, with --permit-unconventional-http-method"},
 	Setting{Name: "http_parser", Flags: []string{"http-parser"}, Kind: String, Default: "auto", State: Ignored,
 		Note: "there is one parser, as strict as gunicorn's or stricter (docs/conformance.md)", Usage: "gunicorn's `PARSER`"},
 	Setting{Name: "root_path", Flags: []string{"root-path"}, Kind: String, State: Ignored,
@@ -190,18 +190,22 @@ var hooks = section("Server Hooks",
 	hook("pre_request", ""), hook("post_request", ""), hook("child_exit", ""), hook("worker_exit", ""),
 	hook("nworkers_changed", ""), hook("on_exit", ""),
 	Setting{Name: "ssl_context", Kind: Hook, Default: false, State: Refused,
-		Note: "TLS is not Python's here: end it in a proxy"},
+		Note: "TLS is not Python's here: use certfile and keyfile, or end it in a proxy"},
 )
 
 var tls = section("SSL",
-	refusedTLS("keyfile", String, "", "gunicorn's key `FILE`"),
-	refusedTLS("certfile", String, "", "gunicorn's certificate `FILE`"),
-	refusedTLS("ssl_version", String, "", "gunicorn's TLS `VERSION`"),
-	refusedTLS("cert_reqs", Int, 0, "whether clients need a certificate, `N`"),
-	refusedTLS("ca_certs", String, "", "gunicorn's CA `FILE`"),
-	Setting{Name: "suppress_ragged_eofs", Flags: []string{"suppress-ragged-eofs"}, Kind: Bool, Default: true, State: Ignored, Note: noTLS, Usage: "gunicorn's"},
-	Setting{Name: "do_handshake_on_connect", Flags: []string{"do-handshake-on-connect"}, Kind: Bool, Default: false, State: Ignored, Note: noTLS, Usage: "gunicorn's"},
-	refusedTLS("ciphers", String, "", "gunicorn's `CIPHERS`"),
+	Setting{Name: "keyfile", Flags: []string{"keyfile"}, Kind: String, Usage: "serve HTTPS with this private key, a PEM `FILE` (default: it is in --certfile)"},
+	Setting{Name: "certfile", Flags: []string{"certfile"}, Kind: String, Usage: "serve HTTPS with this certificate and its chain, a PEM `FILE`"},
+	Setting{Name: "ssl_version", Flags: []string{"ssl-version"}, Kind: String, State: Ignored, Note: "clients get TLS 1.3 or 1.2", Usage: "gunicorn's TLS `VERSION`"},
+	Setting{Name: "cert_reqs", Flags: []string{"cert-reqs"}, Kind: Int, Default: 0, Max: 2,
+		Usage: "whether clients need a certificate that --ca-certs has signed, `N`: 0 no, 1 if they send one, 2 yes"},
+	Setting{Name: "ca_certs", Flags: []string{"ca-certs"}, Kind: String, Usage: "who may sign clients' certificates, a PEM `FILE`"},
+	Setting{Name: "suppress_ragged_eofs", Flags: []string{"suppress-ragged-eofs"}, Kind: Bool, Default: true, State: Ignored,
+		Note: "a connection's end always ends what it carried", Usage: "gunicorn's"},
+	Setting{Name: "do_handshake_on_connect", Flags: []string{"do-handshake-on-connect"}, Kind: Bool, Default: false, State: Ignored,
+		Note: "the handshake is bounded by --header-timeout and holds no thread", Usage: "gunicorn's"},
+	Setting{Name: "ciphers", Flags: []string{"ciphers"}, Kind: String, State: Ignored,
+		Note: "Go's choice of ciphers is modern and not configurable for TLS 1.3", Usage: "gunicorn's `CIPHERS`"},
 )
 
 var http2 = section("HTTP/2",
@@ -232,7 +236,6 @@ var asgi = section("ASGI",
 )
 
 const (
-	noTLS     = "end TLS in a proxy, such as nginx, in front of this server"
 	noHTTP2   = "this version serves HTTP/1.1 only; a proxy in front may speak HTTP/2 to clients"
 	noDirty   = "gunicorn's dirty arbiters have no counterpart: run long tasks in a task queue such as Celery or RQ"
 	noControl = "signals and the log do what gunicorn's control socket does"
@@ -276,10 +279,6 @@ func flagOf(name string) string {
 		}
 	}
 	return string(b)
-}
-
-func refusedTLS(name string, kind Kind, value any, usage string) Setting {
-	return Setting{Name: name, Flags: []string{flagOf(name)}, Kind: kind, Default: value, State: Refused, Note: noTLS, Usage: usage}
 }
 
 func ignoredInt(name string, value int, why string) Setting {

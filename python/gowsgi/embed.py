@@ -30,9 +30,9 @@ __all__ = [
     "FileWrapper",
     "base_environ",
     "before_exit",
+    "configure",
     "describe_error",
     "dump_stacks",
-    "enter",
     "format_exception",
     "info",
     "load",
@@ -76,8 +76,9 @@ def setup(options_json: str) -> None:
     Args:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
-            ``threads`` (int, 1), ``multiprocess`` (bool) and
-            ``owned_signals`` (list of names).
+            ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
+            (list of names) and ``deferred`` (bool): ``configure`` will be called
+            with what it takes once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -92,24 +93,28 @@ def setup(options_json: str) -> None:
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
-    _server.threads = options.get("threads", 1)
-    _server.multiprocess = options.get("multiprocess", False)
     sys.argv = list(options.get("argv") or ["gowsgi"])
     _flush_at_line_ends()
-    enter(options.get("chdir") or "", options.get("pythonpath") or [])
+    if not options.get("deferred"):
+        configure(options)
 
 
-def enter(folder: str, pythonpath: list[str]) -> None:
-    """Changes to a folder, which then is where modules are looked for first.
+def configure(options: dict[str, Any]) -> None:
+    """Takes the options of ``setup`` that a configuration file may decide.
 
     Args:
-        folder: The folder; "" for the present one.
-        pythonpath: Further folders to look in, before that.
+        options: ``chdir``, ``pythonpath``, ``threads`` and ``multiprocess`` as
+            ``setup`` has them, and ``env`` (list of "NAME=VALUE").
 
     Raises:
         SetupError: If the folder cannot be entered.
     """
-    _set_paths(_enter(folder), pythonpath)
+    for pair in options.get("env") or []:
+        name, _, value = pair.partition("=")
+        os.environ[name] = value
+    _server.threads = options.get("threads", 1)
+    _server.multiprocess = options.get("multiprocess", False)
+    _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
 
 
 def load(spec: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from gowsgi.standins import Cfg, Server, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, ClassVar
 
 
@@ -51,12 +51,12 @@ class Hooks:
         worker: In a worker's process, that worker.
     """
 
-    def __init__(self, pid: int, descriptors: Iterable[int] = ()) -> None:
+    def __init__(self, pid: int) -> None:
         """Creates one without hooks; see Server for the arguments."""
         self._config = Config()
         self._known: Mapping[str, str] = {}
         self.functions = self._config.hooks
-        self.server = Server(pid, Cfg({}, self._config, {}), descriptors)
+        self.server = Server(pid, Cfg({}, self._config, {}))
         self.worker: Worker | None = None
 
     def configure(self, config: Config, known: Mapping[str, str]) -> None:

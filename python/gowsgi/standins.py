@@ -14,7 +14,7 @@ from gowsgi import apps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from gowsgi.config import Config
@@ -375,19 +375,18 @@ class Server:
     reexec_pid = 0
     systemd = False
 
-    def __init__(self, pid: int, cfg: Cfg, descriptors: Iterable[int] = ()) -> None:
+    def __init__(self, pid: int, cfg: Cfg) -> None:
         """Creates it.
 
         Args:
             pid: The master's process number.
             cfg: The settings, which ``settle`` may replace.
-            descriptors: Where listening sockets are looked for.
         """
         self.pid = pid
         self.app = App()
         self.WORKERS: dict[int, Worker] = {}
         self.worker_age = 0
-        self._descriptors = descriptors
+        self._descriptors: Sequence[int] = ()
         self._workers: dict[int, Worker] = {}  # those that have ended too
         self.settle(cfg)
 
@@ -396,9 +395,14 @@ class Server:
             self.log = Log(self.cfg)
             return self.log
         if name == "LISTENERS":
-            self.LISTENERS = [Listener(fd) for fd in self._descriptors if _is_listening(fd)]
+            self.LISTENERS = [Listener(fd) for fd in self._descriptors]
             return self.LISTENERS
         raise AttributeError(f"a server has no attribute {name!r}")
+
+    def listen(self, descriptors: Sequence[int]) -> None:
+        """Takes the listening sockets, which are here during a fork only."""
+        self._descriptors = descriptors
+        self.__dict__.pop("LISTENERS", None)
 
     def settle(self, cfg: Cfg) -> None:
         """Takes the final settings."""
@@ -449,13 +453,3 @@ def _exists(pid: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _is_listening(fd: int) -> bool:
-    import socket
-
-    try:
-        with socket.socket(fileno=os.dup(fd)) as duplicate:
-            return bool(duplicate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    except OSError:
-        return False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # A packet is never longer than what the kernel lets a sender have unread.
 _PACKET = 1 << 20
+_FILES = 253  # the kernel's bound of descriptors in one packet
 _SHORT = 16384  # of a traceback that makes an answer too long
 
 # Bounds of waits, in seconds.
@@ -37,16 +38,16 @@ _IGNORED = tuple(
 )
 
 
-def run(fd: int) -> int:
+def run(fd: int) -> str:
     """Does what the master asks until it asks no more. Main thread only.
 
     Args:
-        fd: A SOCK_SEQPACKET socket to the master, with the listeners on the
-            descriptors from 3 up to it.
+        fd: A SOCK_SEQPACKET socket to the master.
 
     Returns:
-        In a forked worker alone, fd: it is the worker's line to the master then.
-        In this process itself the function does not return.
+        In a forked worker alone, a JSON object of descriptors: ``line``, the
+        worker's line to the master, and ``listeners``. In this process itself
+        the function does not return.
     """
     for number in _IGNORED:
         _signal.signal(number, _ignore)
@@ -55,8 +56,7 @@ def run(fd: int) -> int:
         _signal.signal(number, _signal.SIG_IGN)
     zygote = _Zygote(fd)
     embed.use_hooks(zygote.hooks)
-    zygote.serve()
-    return fd
+    return zygote.serve()
 
 
 def _ignore(signum: int, frame: object) -> None:
@@ -68,7 +68,7 @@ class _Zygote:
         self._socket = socket.socket(fileno=fd)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PACKET)
         self._known: dict[str, str] = {}
-        self.hooks = Hooks(os.getppid(), range(3, fd))
+        self.hooks = Hooks(os.getppid())
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "config": self._config,
             "settings": self._settings,
@@ -76,47 +76,47 @@ class _Zygote:
             "hook": self._hook,
         }
 
-    def serve(self) -> None:
-        """Answers requests; returns in a worker."""
-        from json import loads
+    def serve(self) -> str:
+        """Answers requests; returns in a worker, with its descriptors."""
+        from json import dumps, loads
 
         while True:
-            packet, lines = self._receive()
+            packet, files = self._receive()
             if not packet:
                 _leave()
             try:
                 request = loads(packet)
-                answer = self._answer(request, lines)
+                answer = self._answer(request, files)
             except BaseException as exc:  # a hook's sys.exit() too
                 answer = {"error": _describe(exc)}
             if self.hooks.worker is not None:
-                return
-            for line in lines:
-                os.close(line)
+                return dumps({"line": files[0], "listeners": files[1:]})
+            for file in files:
+                os.close(file)
             self._send(answer)
             if "leave" in answer:
                 _leave()
 
-    def _answer(self, request: dict[str, Any], lines: list[int]) -> dict[str, Any]:
+    def _answer(self, request: dict[str, Any], files: list[int]) -> dict[str, Any]:
         what = request["do"]
         if what == "fork":
-            return {"pid": self._fork(request, lines)}
+            return {"pid": self._fork(request, files)}
         if what == "exit":
             _run_exit_functions()
             return {"leave": True}
         return self._requests[what](request)
 
     def _receive(self) -> tuple[bytes, list[int]]:
-        space = socket.CMSG_SPACE(16)
+        space = socket.CMSG_SPACE(4 * _FILES)
         try:
             packet, extra, _, _ = self._socket.recvmsg(_PACKET, space, socket.MSG_CMSG_CLOEXEC)
         except ConnectionError:
             return b"", []
-        lines: list[int] = []
+        files: list[int] = []
         for level, kind, data in extra:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                lines += memoryview(data[: len(data) - len(data) % 4]).cast("i")
-        return packet, lines
+                files += memoryview(data[: len(data) - len(data) % 4]).cast("i")
+        return packet, files
 
     def _send(self, answer: dict[str, Any]) -> None:
         from json import dumps
@@ -138,11 +138,8 @@ class _Zygote:
         return {"settings": found.settings, "hooks": sorted(found.hooks)}
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
-        cfg = self.hooks.settle(request["settings"])
-        os.environ.update(cfg.env)
-        chdir = cfg.settings["chdir"].value if "chdir" in cfg.settings else None
-        paths = cfg.settings["pythonpath"].value if "pythonpath" in cfg.settings else None
-        embed.enter(chdir or "", [path for path in (paths or "").split(",") if path])
+        self.hooks.settle(request["settings"])
+        embed.configure(request["options"])
         return {}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -158,18 +155,17 @@ class _Zygote:
         self.hooks.run(request["name"], request.get("args") or {})
         return {}
 
-    def _fork(self, request: dict[str, Any], lines: list[int]) -> int:
-        if len(lines) != 1:
-            raise ValueError(f"a fork takes one descriptor, not {len(lines)}")
+    def _fork(self, request: dict[str, Any], files: list[int]) -> int:
+        if not files:
+            raise ValueError("a fork takes the worker's line to the master")
+        self.hooks.server.listen(files[1:])
         worker = self.hooks.before_fork(request["age"], request)
         embed.before_exit()  # both processes would write what is buffered
         pid = _fork_for_master()
         if pid:
             self.hooks.server.add(worker, pid)
             return pid
-        fd = self._socket.detach()
-        os.dup2(lines[0], fd, inheritable=False)
-        os.close(lines[0])
+        self._socket.close()
         self.hooks.become(worker)
         return 0
 
