@@ -1,150 +1,16 @@
-"""Each test is the master of a zygote of its own, over a real socket pair."""
+"""Each test is the master of a zygote of its own."""
 
-import ctypes
 import json
 import os
 import re
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
+from masters import LIMIT, Worker, wait
 from test_config import KNOWN
-
-LIMIT = 20
-PR_SET_CHILD_SUBREAPER = 36
-
-# After run() has returned this is a worker: it evaluates what it is sent.
-PROGRAM = """
-import json, os, signal, socket, sys
-from gowsgi import embed, zygote
-fd = int(sys.argv[1])
-options = json.dumps({"owned_signals": ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"]})
-embed.setup(options)
-assert zygote.run(fd) == fd
-embed.setup(options)
-line = socket.socket(fileno=fd)
-names = {}
-exec("import json, os, signal, sys, threading, time; from gowsgi import embed", names)
-def hook(name, **more):
-    return embed.worker_hook(json.dumps({"name": name, **more}))
-names["hook"] = hook
-while packet := line.recv(65536).decode():
-    try:
-        answer = eval(packet, names)
-    except BaseException as exc:
-        answer = json.loads(embed.describe_error(exc))
-    line.send(json.dumps(answer).encode())
-"""
-
-
-class Worker:
-    def __init__(self, pid, line):
-        self.pid = pid
-        self.line = line
-
-    def eval(self, expression):
-        self.line.send(expression.encode())
-        return json.loads(self.line.recv(1 << 20))
-
-    def end(self):
-        """Closes the line, at which the program ends, and returns how it did."""
-        self.line.close()
-        return wait(self.pid)
-
-
-def wait(pid, limit=LIMIT):
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.kill(pid, signal.SIGKILL)
-    raise AssertionError(f"process {pid} has not ended")
-
-
-class Master:
-    def __init__(self, folder, env):
-        self.folder = folder
-        self.workers = []
-        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.line.settimeout(LIMIT)
-        self.output = folder / "output"
-        with open(self.output, "wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
-                cwd=folder, env=env, stdout=output, stderr=output, pass_fds=[theirs.fileno()],
-            )  # fmt: skip
-        theirs.close()
-
-    def ask(self, do, **request):
-        self.line.send(json.dumps({"do": do, **request}).encode())
-        return json.loads(self.line.recv(1 << 20))
-
-    def configure(self, source="", app=None, **settings):
-        (self.folder / "gunicorn.conf.py").write_text(source)
-        answer = self.ask("config", config="gunicorn.conf.py", known=KNOWN)
-        assert "error" not in answer, answer
-        complete = {"workers": 2, "timeout": 30, "loglevel": "info", "bind": ["127.0.0.1:80"], "wsgi_app": "app:app"}
-        if app is not None:
-            (self.folder / "app.py").write_text(app)
-        assert self.ask("settings", settings=complete | answer["settings"] | settings) == {}
-        return answer
-
-    def hook(self, name, **args):
-        return self.ask("hook", name=name, args={"pid": os.getpid(), "num_workers": 2, **args})
-
-    def fork(self, age=1, **request):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(LIMIT)
-        packet = json.dumps({"do": "fork", "age": age, "num_workers": 2, **request}).encode()
-        socket.send_fds(self.line, [packet], [theirs.fileno()])
-        theirs.close()
-        answer = json.loads(self.line.recv(1 << 20))
-        if "error" in answer:
-            ours.close()
-            return answer
-        self.workers.append(Worker(answer["pid"], ours))
-        return self.workers[-1]
-
-    def log(self):
-        return self.output.read_text()
-
-    def descriptors(self):
-        return sorted(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def end(self):
-        self.line.close()
-        return self.process.wait(LIMIT)
-
-
-@pytest.fixture
-def master(tmp_path, child):
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    paths = os.pathsep.join([os.path.dirname(os.path.dirname(__file__)), str(tmp_path)])
-    env = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    master = Master(tmp_path, env)
-    yield master
-    for worker in master.workers:
-        worker.line.close()
-        try:
-            wait(worker.pid)
-        except ChildProcessError:
-            pass
-    master.line.close()
-    try:
-        master.process.wait(LIMIT)
-    finally:
-        master.process.kill()
-
-        master.process.wait()
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
 
 APP = """
 print("imported")
@@ -200,7 +66,7 @@ def test_settings_reach_the_environment_and_the_import_path(master):
     (master.folder / "lib").mkdir()
     (master.folder / "lib" / "library.py").write_text("")
     (master.folder / "site" / "app.py").write_text("import library\n" + APP)
-    master.configure(chdir="site", pythonpath="../lib,", raw_env=["A=1", "B=x=y"])
+    master.configure(chdir="site", pythonpath=["../lib"], raw_env=["A=1", "B=x=y"])
     assert master.ask("load", app="app:app") == {}
     worker = master.fork()
     assert worker.eval('[os.environ["A"], os.environ["B"], os.getcwd()]') == ["1", "x=y", str(master.folder / "site")]
@@ -290,12 +156,6 @@ def test_a_fork_is_the_masters_child(master):
     children = open(f"/proc/{master.process.pid}/task/{master.process.pid}/children").read()
     assert children == ""
     assert [worker.end() for worker in workers] == [0, 0, 0]
-
-
-def test_the_line_is_where_the_socket_was(master):
-    master.configure()
-    # The program asserts that run() returns its argument, and talks over that.
-    assert master.fork().eval("os.get_inheritable(__import__('__main__').fd)") is False
 
 
 def test_what_pre_fork_leaves_is_there_after_the_fork(master):
@@ -502,7 +362,7 @@ atexit.register(time.sleep, 60)
         (b'{"do": "hook"}', "builtins.KeyError"),
         (b'{"do": "settings"}', "builtins.KeyError"),
         (b'{"do": "fork", "age": 1}', "builtins.ValueError"),
-        (b'{"do": "settings", "settings": {"chdir": "/nowhere"}}', "gowsgi.embed.SetupError"),
+        (b'{"do": "settings", "settings": {}, "options": {"chdir": "/nowhere"}}', "gowsgi.embed.SetupError"),
     ],
 )
 def test_bad_requests_are_answered(master, packet, error):
@@ -628,27 +488,30 @@ def post_request(worker, req, environ, resp):
 
 
 def test_listeners(master, tmp_path):
+    master.configure("""
+def pre_fork(server, worker):
+    print([str(one) for one in worker.sockets])
+def when_ready(server):
+    print(server.LISTENERS)
+""")
     listener = socket.create_server(("127.0.0.1", 0))
+    other = socket.create_server(("::1", 0), family=socket.AF_INET6)
     local = socket.socket(socket.AF_UNIX)
     local.bind(str(tmp_path / "socket"))
     local.listen()
-    port = listener.getsockname()[1]
-    files = [listener.fileno(), local.fileno()]
-    program = """
-import os, socket, sys
-from gowsgi.config import Config
-from gowsgi.standins import Cfg, Server, Worker
-server = Server(1, Cfg({}, Config(), {}), range(3, 60))
-print([str(one) for one in Worker(server, 1).sockets], [one.fileno() for one in server.LISTENERS])
-assert len(os.listdir("/proc/self/fd")) == 6
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", program], pass_fds=files, capture_output=True, text=True, timeout=LIMIT, check=False,
-        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
-    )  # fmt: skip
-    listener.close()
-    local.close()
-    assert result.stdout == f"{[f'http://127.0.0.1:{port}', f'unix:{tmp_path}/socket']} {files}\n", result.stderr
+    before = master.descriptors()
+    worker = master.fork(1, [one.fileno() for one in (listener, other, local)])
+    addresses = [one.getsockname()[1] for one in (listener, other)]
+    assert master.hook("when_ready") == {}
+    assert master.descriptors() == before
+    assert worker.eval("[one.fileno() for one in embed._server.hooks.worker.sockets] == descriptors['listeners']")
+    assert (
+        worker.eval("any(os.get_inheritable(fd) for fd in [descriptors['line'], *descriptors['listeners']])") is False
+    )
+    expected = [f"http://127.0.0.1:{addresses[0]}", f"http://[::1]:{addresses[1]}", f"unix:{tmp_path}/socket"]
+    assert master.log() == f"{expected}\n[]\n"
+    for one in (listener, other, local):
+        one.close()
 
 
 def test_handlers_of_an_app_survive_the_start_of_gos_runtime(master):
@@ -662,8 +525,8 @@ def test_handlers_of_an_app_survive_the_start_of_gos_runtime(master):
     assert master.log().count("alarm") == 1
 
 
-def test_select_is_not_needed_to_wait(master):
-    # An answer comes for each request, in order, when several are sent at once.
+def test_answers_come_in_order(master):
+    # One for each request, also when several are sent at once.
     master.configure()
     for number in range(3):
         master.line.send(json.dumps({"do": "hook", "name": "nworkers_changed", "args": {"new": number}}).encode())
