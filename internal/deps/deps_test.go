@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"internal/settings":  {},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
-	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
+	"cmd/gowsgi": {"bridge", "bridge/http1", "bridge/uwsgi", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
 		"internal/service", "internal/settings", "pyembed", "python"},
 	"internal/deps": {},
 }
