@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--chdir", default=".")
     parser.add_argument("--python")
     parser.add_argument("--buffer-size", default="65535")
+    parser.add_argument("--access-logfile")  # it has its own
     parser.add_argument("app")
     known, _others = parser.parse_known_args()
     module, _, name = known.app.partition(":")
@@ -28,7 +29,8 @@ def main() -> None:
     options += ["--processes", known.workers, "--threads", known.threads, "--buffer-size", known.buffer_size]
     options += ["--chdir", known.chdir, "--module", module, "--callable", name or "application", "--listen", "100"]
     if known.python:
-        options += ["--home", str(Path(known.python).absolute().parent.parent)]
+        venv = Path(known.python).absolute().parent.parent
+        options += ["--pythonpath", str(next(venv.glob("lib/python*/site-packages")))]  # pyuwsgi ignores --home
     for bind in known.bind:
         protocol, _, where = bind.rpartition("://") if "://" in bind else bind.rpartition("unix:")
         kind = "--socket" if protocol.startswith("uwsgi") else "--http11-socket"
