@@ -91,15 +91,9 @@ class Nginx:
         proc.wait_for(lambda: all(self._accepts(port) for port in ports), START_TIMEOUT, "nginx to listen")
 
     @property
-    def log(self) -> str:
-        """The error log so far."""
-        return (self.folder / "error.log").read_text(errors="replace")
-
-    def reload(self, http: str) -> None:
-        """Go on with another configuration."""
-        user = "user root;" if os.geteuid() == 0 else ""
-        (self.folder / "nginx.conf").write_text(MAIN.format(user=user, http=http))
-        self._process.send_signal(signal.SIGHUP)
+    def pid(self) -> int:
+        """Its master process."""
+        return self._process.pid
 
     def close(self) -> None:
         """End it and its workers."""
