@@ -50,7 +50,9 @@ func newLogger(cfg *Config, out *output) hclog.InterceptLogger {
 	}
 	options.Output, options.Color = io.Discard, hclog.ColorOff
 	log := hclog.NewInterceptLogger(options)
-	log.RegisterSink(&jsonSink{level: log.GetLevel(), out: out})
+	log.RegisterSink(&sink{log.GetLevel(), func(name string, level hclog.Level, msg string, args []any) {
+		_, _ = out.Write(jsonLine(name, level, msg, args)) // a log that cannot be written must not stop the server
+	}})
 	return log
 }
 
@@ -59,35 +61,33 @@ var levelNames = map[hclog.Level]string{
 	hclog.Trace: "debug", hclog.Debug: "debug", hclog.Info: "info", hclog.Warn: "warning", hclog.Error: "error",
 }
 
-// jsonSink writes lines as JSON objects; hclog's own have other names for what
-// everybody calls time, level and message.
-type jsonSink struct {
+// sink takes lines of a level and above.
+type sink struct {
 	level hclog.Level
-	out   io.Writer
+	take  func(name string, level hclog.Level, msg string, args []any)
 }
 
 // Accept implements hclog.SinkAdapter.
-func (s *jsonSink) Accept(name string, level hclog.Level, msg string, args ...any) {
-	if level < s.level {
-		return
+func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
+	if level >= s.level {
+		s.take(name, level, msg, args)
 	}
-	var b bytes.Buffer
+}
+
+// jsonLine makes a JSON object of a line; hclog's own have other names for what
+// everybody calls time, level and message.
+func jsonLine(name string, level hclog.Level, msg string, args []any) []byte {
+	b := []byte{'{'}
 	member := func(key string, value any) {
-		if b.Len() > 0 {
-			b.WriteByte(',')
+		if len(b) > 1 {
+			b = append(b, ',')
 		}
-		b.Write(marshal(key))
-		b.WriteByte(':')
-		b.Write(marshal(value))
+		b = append(append(append(b, marshal(key)...), ':'), marshal(value)...)
 	}
 	member("time", time.Now().Format(accesslog.JSONTime))
 	member("level", levelNames[level])
 	member("logger", name)
-	hasPID := false
-	for i := 0; i < len(args); i += 2 {
-		hasPID = hasPID || args[i] == "pid"
-	}
-	if !hasPID {
+	if argument(args, "pid") < 0 {
 		member("pid", os.Getpid())
 	}
 	member("message", msg)
@@ -95,11 +95,11 @@ func (s *jsonSink) Accept(name string, level hclog.Level, msg string, args ...an
 		key := fmt.Sprint(args[i])
 		switch key {
 		case "time", "level", "logger", "message":
-			key += "_" // ours go before it
+			key += "_" // there is one of that name
 		}
 		member(key, args[i+1])
 	}
-	_, _ = fmt.Fprintf(s.out, "{%s}\n", b.Bytes()) // a log that cannot be written must not stop the server
+	return append(b, "}\n"...)
 }
 
 // marshal writes a value as JSON, as text where it has one.
@@ -147,31 +147,42 @@ func (l *Logs) syslogSink() hclog.SinkAdapter {
 		hclog.Error: syslog.Err, hclog.Warn: syslog.Warning, hclog.Info: syslog.Info, hclog.Debug: syslog.Debug,
 		hclog.Trace: syslog.Debug,
 	}
-	return textSink(l.log.GetLevel(), func(level hclog.Level, text []byte) {
+	send := func(level hclog.Level, text []byte) {
 		if !l.python.on.Load() { // whose loggers have a handler for syslog
 			l.syslog.Send("error", severities[level], text)
 		}
-	})
+	}
+	if !l.cfg.JSON {
+		return textSink(l.log.GetLevel(), send)
+	}
+	return &sink{l.log.GetLevel(), func(name string, level hclog.Level, msg string, args []any) {
+		send(level, jsonLine(name, level, msg, args))
+	}}
 }
 
 // statsdSink counts lines as gunicorn does.
-type statsdSink struct{ client *statsd.Client }
-
-// Accept implements hclog.SinkAdapter.
-func (s statsdSink) Accept(_ string, level hclog.Level, _ string, args ...any) {
-	switch level {
-	case hclog.Warn:
-		s.client.Increment("gunicorn.log.warning")
-	case hclog.Error:
-		name := "gunicorn.log.error"
-		for i := 0; i < len(args); i += 2 {
-			if args[i] == tracebackKey {
+func statsdSink(client *statsd.Client) hclog.SinkAdapter {
+	return &sink{hclog.Warn, func(_ string, level hclog.Level, _ string, args []any) {
+		name := "gunicorn.log.warning"
+		if level == hclog.Error {
+			name = "gunicorn.log.error"
+			if i := argument(args, tracebackKey); i >= 0 {
 				name = "gunicorn.log.exception"
 			}
 		}
-		s.client.Increment(name)
-	}
+		client.Increment(name)
+	}}
 }
 
 // tracebackKey is the argument that a line about an exception has.
 const tracebackKey = "traceback"
+
+// argument returns where an argument of a line is, -1 if it is not there.
+func argument(args []any, key string) int {
+	for i := 0; i+1 < len(args); i += 2 {
+		if args[i] == key {
+			return i
+		}
+	}
+	return -1
+}

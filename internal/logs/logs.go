@@ -45,10 +45,11 @@ type Owner struct{ UID, GID int }
 // Logs are the open logs of a process.
 type Logs struct {
 	cfg    Config
-	errors *file // nil: stderr
-	access *file // nil: stdout, or none
+	errors *file // nil: a standard stream
+	access *file // nil: a standard stream, or none
 	log    hclog.InterceptLogger
-	entry  *accessLog // nil: nobody wants to know of requests
+	own    hclog.Logger // for what is wrong with the logs themselves: only to the error log
+	entry  *accessLog
 
 	syslog *syslog.Writer
 	statsd *statsd.Client
@@ -69,6 +70,9 @@ func Open(cfg Config) (*Logs, error) {
 	}
 	if cfg.Syslog != nil {
 		cfg.Syslog = withDefaults(*cfg.Syslog)
+	}
+	if cfg.AccessFormat == "" {
+		cfg.AccessFormat = accesslog.Default
 	}
 	l := &Logs{cfg: cfg}
 	for _, open := range []func() error{l.openErrors, l.openAccess, l.openSenders} {
@@ -105,16 +109,12 @@ func (l *Logs) openErrors() error {
 		return err
 	}
 	l.log = newLogger(&l.cfg, &output{w: out, elsewhere: &l.python.on})
-	l.python.log = newLogger(&l.cfg, &output{w: out})
+	l.own = newLogger(&l.cfg, &output{w: out})
 	return nil
 }
 
 func (l *Logs) openAccess() error {
-	format := l.cfg.AccessFormat
-	if format == "" {
-		format = accesslog.Default
-	}
-	f, err := accesslog.Compile(format)
+	f, err := accesslog.Compile(l.cfg.AccessFormat)
 	if err != nil {
 		return err
 	}
@@ -135,9 +135,8 @@ func (l *Logs) openAccess() error {
 }
 
 func (l *Logs) openSenders() error {
-	own := l.python.log
 	if l.cfg.Syslog != nil {
-		w, err := syslog.New(*l.cfg.Syslog, own)
+		w, err := syslog.New(*l.cfg.Syslog, l.own)
 		if err != nil {
 			return err
 		}
@@ -148,18 +147,18 @@ func (l *Logs) openSenders() error {
 		}
 	}
 	if l.cfg.Statsd != nil {
-		c, err := statsd.New(*l.cfg.Statsd, own)
+		c, err := statsd.New(*l.cfg.Statsd, l.own)
 		if err != nil {
 			return err
 		}
 		l.statsd = c
-		if !l.cfg.Python.ownClass() {
+		if l.cfg.Master || !l.cfg.Python.ownClass() { // which may count itself, as in gunicorn
 			l.entry.statsd = c
-			l.log.RegisterSink(statsdSink{c})
+			l.log.RegisterSink(statsdSink(c))
 		}
 	}
 	if l.cfg.Python.used() && !l.cfg.Master {
-		l.log.RegisterSink(l.python.sink())
+		l.log.RegisterSink(newPythonSink(&l.python))
 	}
 	return nil
 }
@@ -240,7 +239,9 @@ func (l *Logs) Reopen() error {
 		}
 	}
 	errs = append(errs, l.capture())
-	l.python.reopen()
+	if l.python.lines != nil {
+		l.python.lines.Put([]byte(reopenLine))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("opening the logs anew: %w", err)
 	}

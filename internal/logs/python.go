@@ -1,14 +1,18 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/gowsgi/gowsgi/internal/queue"
+	"github.com/gowsgi/gowsgi/internal/syslog"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -17,7 +21,6 @@ type Python struct {
 	LogConfig     string         // an ini file for logging.config.fileConfig
 	LogConfigJSON string         // a JSON file for dictConfig
 	LogConfigDict map[string]any // for dictConfig
-	Configured    bool           // there is a log config that only the Python side knows
 	LoggerClass   string         // MODULE.CLASS
 	Settings      map[string]any // what a logger class's cfg has beside the settings of logs
 }
@@ -30,7 +33,7 @@ var defaultClasses = map[string]bool{
 func (p *Python) ownClass() bool { return !defaultClasses[p.LoggerClass] }
 
 func (p *Python) used() bool {
-	return p.LogConfig != "" || p.LogConfigJSON != "" || len(p.LogConfigDict) > 0 || p.Configured || p.ownClass()
+	return p.LogConfig != "" || p.LogConfigJSON != "" || len(p.LogConfigDict) > 0 || p.ownClass()
 }
 
 const (
@@ -41,55 +44,64 @@ const (
 // python is the way of lines to gowsgi.logs: JSON objects in a pipe, which a thread
 // of Python's reads.
 type python struct {
-	on    atomic.Bool // lines go there, and not to the files
-	log   hclog.Logger
+	on    atomic.Bool  // lines go there, and not to the files
 	lines *queue.Queue // nil: no pipe
 	w     *os.File
 	done  chan struct{}
 }
 
+// reopenLine has Python open its log files anew.
+const reopenLine = `{"kind":"reopen"}` + "\n"
+
 // ForPython returns what gowsgi.logs.setup takes, and makes the pipe. It is called
 // once, in a worker; the pipe's other end is Python's from then on.
 func (l *Logs) ForPython() (map[string]any, error) {
 	var fds [2]int
-	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("making the pipe to Python's loggers: %w", err)
+	err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC)
+	if err == nil {
+		err = syscall.SetNonblock(fds[1], true) // so that closing it ends a Write
 	}
-	if err := syscall.SetNonblock(fds[1], true); err != nil { // so that Close ends a Write
+	if err != nil {
 		return nil, fmt.Errorf("making the pipe to Python's loggers: %w", err)
 	}
 	p := &l.python
 	p.w, p.done = os.NewFile(uintptr(fds[1]), "python"), make(chan struct{})
 	p.lines = queue.New(pipeQueue)
-	go p.run()
-	c := &l.cfg
+	go p.run(l.own)
 	options := map[string]any{
-		"lines_fd": fds[0], "error_fd": l.ErrorFD(), "access_fd": l.accessFD(), "json": c.JSON,
-		"level": levelNames[l.log.GetLevel()],
-		"cfg":   l.settings(),
-	}
-	if c.Syslog != nil {
-		options["syslog_access"] = !c.NoAccessSyslog
+		"lines_fd": fds[0], "error_fd": l.ErrorFD(), "access_fd": l.accessFD(), "cfg": l.settings(),
 	}
 	return options, nil
 }
 
-// settings are those of logs under gunicorn's names.
+// settings are those of logs, under gunicorn's names and log_json.
 func (l *Logs) settings() map[string]any {
 	c := &l.cfg
-	format := c.AccessFormat
-	if format == "" {
-		format = defaultFormat
-	}
 	all := map[string]any{
-		"accesslog": orNil(c.Access), "access_log_format": format, "errorlog": orText(c.Error, "-"),
-		"loglevel": levelNames[l.log.GetLevel()], "capture_output": c.Capture,
-		"logconfig": orNil(c.Python.LogConfig), "logconfig_json": orNil(c.Python.LogConfigJSON),
-		"logconfig_dict": c.Python.LogConfigDict, "logger_class": orText(c.Python.LoggerClass, "gunicorn.glogging.Logger"),
-		"syslog": c.Syslog != nil, "disable_redirect_access_to_syslog": c.NoAccessSyslog,
+		"errorlog": cmp.Or(c.Error, "-"), "accesslog": orNil(c.Access), "access_log_format": c.AccessFormat,
+		"loglevel": levelNames[l.log.GetLevel()], "capture_output": c.Capture, "log_json": c.JSON,
+		"logger_class": cmp.Or(c.Python.LoggerClass, "gunicorn.glogging.Logger"),
+		"logconfig":    orNil(c.Python.LogConfig), "logconfig_json": orNil(c.Python.LogConfigJSON),
+		"logconfig_dict": c.Python.LogConfigDict,
+		"syslog":         c.Syslog != nil, "disable_redirect_access_to_syslog": c.NoAccessSyslog,
+		"syslog_addr": syslog.DefaultAddress, "syslog_facility": syslog.DefaultFacility, "syslog_prefix": nil,
+		"statsd_host": nil, "statsd_prefix": "", "dogstatsd_tags": "", "proc_name": "gunicorn",
 	}
-	_ = all
+	if c.Statsd != nil {
+		all["statsd_host"], all["statsd_prefix"], all["dogstatsd_tags"] = c.Statsd.Host, c.Statsd.Prefix, c.Statsd.Tags
+	}
+	if c.Syslog != nil {
+		all["syslog_addr"], all["syslog_facility"], all["syslog_prefix"] = c.Syslog.Address, c.Syslog.Facility, c.Syslog.Prefix
+	}
+	maps.Copy(all, c.Python.Settings)
 	return all
+}
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 // UsePython sends lines to Python's loggers from now on, if the configuration says
@@ -101,7 +113,7 @@ func (l *Logs) UsePython() {
 }
 
 // LeavePython sends lines to the files again, after Python has got what is on its
-// way, or some time: Python is about to end.
+// way, or had some time to: Python is about to end.
 func (l *Logs) LeavePython() {
 	p := &l.python
 	if p.lines == nil {
@@ -116,10 +128,10 @@ func (l *Logs) LeavePython() {
 	p.w.Close()
 }
 
-func (p *python) run() {
+func (p *python) run(log hclog.Logger) {
 	defer close(p.done)
 	losses := queue.Losses{Report: func(lost int) {
-		p.log.Warn("Python's loggers cannot keep up: lines were dropped", "count", lost)
+		log.Warn("Python's loggers cannot keep up: lines were dropped", "count", lost)
 	}}
 	defer losses.Flush()
 	var b queue.Batch
@@ -131,4 +143,37 @@ func (p *python) run() {
 			return
 		}
 	}
+}
+
+// pythonSink passes lines of all levels on: Python's loggers have their own.
+type pythonSink struct {
+	p         *python
+	text      hclog.SinkAdapter
+	traceback string // of the present line; hclog gives one at a time
+}
+
+func newPythonSink(p *python) *pythonSink {
+	s := &pythonSink{p: p}
+	s.text = textSink(hclog.Debug, func(level hclog.Level, text []byte) {
+		line := fmt.Appendf(nil, `{"kind":"error","time":%.6f,"level":"%s","message":%s`,
+			float64(time.Now().UnixMicro())/1e6, levelNames[level], marshal(string(text)))
+		if s.traceback != "" {
+			line = append(append(line, `,"traceback":`...), marshal(s.traceback)...)
+		}
+		p.lines.Put(append(line, "}\n"...))
+	})
+	return s
+}
+
+// Accept implements hclog.SinkAdapter.
+func (s *pythonSink) Accept(name string, level hclog.Level, msg string, args ...any) {
+	if !s.p.on.Load() {
+		return
+	}
+	s.traceback = ""
+	if i := argument(args, tracebackKey); i >= 0 {
+		s.traceback = fmt.Sprint(args[i+1])
+		args = slices.Delete(slices.Clone(args), i, i+2)
+	}
+	s.text.Accept(name, level, msg, args...)
 }
