@@ -29,10 +29,11 @@ var mayImport = map[string][]string{
 	"internal/listen":    {},
 	"internal/master":    {},
 	"internal/service":   {},
+	"internal/settings":  {},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
 	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
-		"internal/service", "pyembed", "python"},
+		"internal/service", "internal/settings", "pyembed", "python"},
 	"internal/deps": {},
 }
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gowsgi.hooks import Hooks
+
 __all__ = [
     "BodyFile",
     "ErrorStream",
@@ -28,6 +30,7 @@ __all__ = [
     "FileWrapper",
     "base_environ",
     "before_exit",
+    "configure",
     "describe_error",
     "dump_stacks",
     "format_exception",
@@ -38,6 +41,8 @@ __all__ = [
     "register_thread",
     "run_exit_handlers",
     "setup",
+    "use_hooks",
+    "worker_hook",
 ]
 
 describe_error = errors.describe
@@ -58,6 +63,7 @@ class _Server:
         self.threads = 1
         self.multiprocess = False
         self.is_set_up = False
+        self.hooks: Hooks | None = None
 
 
 _server = _Server()
@@ -72,8 +78,9 @@ def setup(options_json: str) -> None:
     Args:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
-            ``threads`` (int, 1), ``multiprocess`` (bool) and
-            ``owned_signals`` (list of names).
+            ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
+            (list of names) and ``deferred`` (bool): ``configure`` will be called
+            with what it takes once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -89,16 +96,63 @@ def setup(options_json: str) -> None:
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
-    _server.threads = options.get("threads", 1)
-    _server.multiprocess = options.get("multiprocess", False)
     sys.argv = list(options.get("argv") or ["gowsgi"])
     _flush_at_line_ends()
+    if not options.get("deferred"):
+        configure(options)
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Takes the options of ``setup`` that a configuration file may decide.
+
+    Args:
+        options: ``chdir``, ``pythonpath``, ``threads`` and ``multiprocess`` as
+            ``setup`` has them, and ``env`` (list of "NAME=VALUE").
+
+    Raises:
+        SetupError: If the folder cannot be entered.
+    """
+    for pair in options.get("env") or []:
+        name, _, value = pair.partition("=")
+        os.environ[name] = value
+    _server.threads = options.get("threads", 1)
+    _server.multiprocess = options.get("multiprocess", False)
     _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
 
 
 def load(spec: str) -> Callable[..., Any]:
-    """Returns the application that a spec names; see ``gowsgi.apps.load``."""
-    return apps.load(spec)
+    """Returns the application that a spec names; see ``gowsgi.apps.load``.
+
+    Where a configuration file has been read it may be loaded already, and comes
+    with the request hooks around it.
+    """
+    return apps.load(spec) if _server.hooks is None else _server.hooks.load(spec)
+
+
+def use_hooks(hooks: Hooks) -> None:
+    """Takes the hooks of the configuration file, in the process that reads it."""
+    _server.hooks = hooks
+
+
+def worker_hook(request_json: str) -> str:
+    """Runs a hook of the configuration file in a worker. Any thread.
+
+    Args:
+        request_json: An object with ``name``, and ``nr`` if the server knows how
+            many requests the worker has taken.
+
+    Returns:
+        An empty string, also where there is no such hook.
+
+    Raises:
+        BootHookError: If a hook raised without which the worker cannot begin.
+    """
+    if _server.hooks is not None:
+        from json import loads
+
+        request = loads(request_json)
+        _server.hooks.run_in_worker(request["name"], request)
+    return ""
 
 
 def base_environ() -> dict[str, Any]:
