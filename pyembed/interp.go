@@ -30,6 +30,7 @@ type Options struct {
 	Threads      int      `json:"threads"`  // how many executors Serve starts
 	MultiProcess bool     `json:"multiprocess"`
 	OwnedSignals []string `json:"owned_signals"` // the application must not replace these
+	Logs         any      `json:"logs,omitempty"` // see gowsgi.logs.setup
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any
