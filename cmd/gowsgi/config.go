@@ -12,9 +12,9 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
-	"github.com/hashicorp/go-hclog"
 )
 
 // config is what the settings ask for, checked.
@@ -25,8 +25,7 @@ type config struct {
 	dir        string
 	python     string
 	pythonPath []string
-	logLevel   hclog.Level
-	accessLog  string // "": none
+	logs       logs.Config
 	graceful   time.Duration
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
@@ -65,7 +64,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
 		app: app, binds: v.List("bind"), threads: v.Int("threads"),
 		dir: v.String("chdir"), python: v.String("python"),
-		logLevel: logLevel(v.String("loglevel")), accessLog: v.String("accesslog"),
+		logs:     logsConfig(app, v),
 		graceful: v.Duration("graceful_timeout"),
 		limits: bridge.Limits{
 			Head: http1.Limits{
@@ -136,16 +135,6 @@ func setEnvironment(v *settings.Values) error {
 		}
 	}
 	return nil
-}
-
-func logLevel(name string) hclog.Level {
-	switch name {
-	case "warning":
-		return hclog.Warn
-	case "critical":
-		return hclog.Error
-	}
-	return hclog.LevelFromString(name)
 }
 
 func newRules(v *settings.Values) (*wsgi.Rules, error) {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/hashicorp/go-hclog"
 )
@@ -16,25 +16,29 @@ import (
 // preempts goroutines.
 var ownedSignals = []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGURG"}
 
-func newLogger(level hclog.Level, w io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name: "gowsgi", Level: level, Output: w, Color: hclog.AutoColor,
-		TimeFormat: "2006-01-02T15:04:05.000Z0700",
-	})
-}
-
 // loadApp starts Python and imports the application. Its errors carry exit codes.
-func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Interpreter, pyembed.App, error) {
+// l may be nil.
+func loadApp(ctx context.Context, cfg *config, multiProcess bool, l *logs.Logs) (*pyembed.Interpreter, pyembed.App, error) {
 	py, err := pyembed.Find(ctx, cfg.python, cfg.dir)
 	if err != nil {
 		return nil, 0, &exitError{code: exitConfig, err: err}
 	}
-	in, err := pyembed.Start(py, pyembed.Options{
+	options := pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
 		ErrorFD: 2, Threads: cfg.threads, MultiProcess: multiProcess, OwnedSignals: ownedSignals,
-	})
+	}
+	if l != nil {
+		options.ErrorFD = l.ErrorFD()
+		if options.Logs, err = l.ForPython(); err != nil {
+			return nil, 0, &exitError{code: exitConfig, err: err}
+		}
+	}
+	in, err := pyembed.Start(py, options)
 	if err != nil {
 		return nil, 0, &exitError{code: exitConfig, err: fmt.Errorf("starting Python %s: %w", py.Version, err)}
+	}
+	if l != nil {
+		l.UsePython()
 	}
 	app, err := in.Load(cfg.app)
 	if err == nil {

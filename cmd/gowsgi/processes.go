@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/master"
 	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/pyembed"
@@ -41,9 +42,10 @@ func (p processes) scale() (least, most int, err error) {
 
 // leader is the master's process: it holds the listeners, and no Python.
 type leader struct {
-	cfg *config
-	env []string // as it was at the start, for workers and for a successor
-	log hclog.Logger
+	cfg  *config
+	env  []string // as it was at the start, for workers and for a successor
+	log  hclog.Logger
+	logs *logs.Logs // log is its
 
 	predecessor int // the master that this one takes over from; 0: none
 	pass        string
@@ -73,7 +75,7 @@ func newLeader() (*leader, error) {
 
 // run serves until it is told to stop; as a daemon it has another process do that.
 func (l *leader) run() error {
-	if l.cfg.daemon && l.detached == nil && l.predecessor == 0 {
+	if l.startsDaemon() {
 		code, text, err := service.Daemon{Args: os.Args, Env: l.env, Keep: l.cfg.keepOutput}.Start()
 		if err == nil && code != exitOK {
 			err = &exitError{code: code, err: errors.New(text)}
@@ -81,6 +83,11 @@ func (l *leader) run() error {
 		return err
 	}
 	return l.failed(l.lead())
+}
+
+// startsDaemon tells that this process is the command, and another one the master.
+func (l *leader) startsDaemon() bool {
+	return l.cfg.daemon && l.detached == nil && l.predecessor == 0
 }
 
 // failed tells a daemon's error to the command that has started it, and the log:
@@ -91,7 +98,7 @@ func (l *leader) failed(err error) error {
 	}
 	code, text := failure(err)
 	l.detached.Failed(code, text)
-	if l.cfg != nil && l.cfg.daemon {
+	if l.log != nil && l.cfg.daemon {
 		l.log.Error("cannot serve", "cause", text)
 	}
 	return err
@@ -118,11 +125,12 @@ func (l *leader) lead() error {
 				Files: l.files, Pass: l.passOn,
 				Workers: l.cfg.workers, MinWorkers: least, MaxWorkers: most, Timeout: l.cfg.timeout,
 				Grace: l.cfg.graceful + closeTime + time.Second, Credential: l.account.Credential(),
+				Hook: func(name string, args any) { countWorkers(l.logs, name, args) },
 			}, nil
 		},
 		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: l.cfg.daemon,
 		Predecessor: l.predecessor, Promoted: l.promoted,
-		Serving: l.serving, Stopping: l.stopping,
+		Serving: l.serving, Stopping: l.stopping, Reopen: func() { reopenLogs(l.logs) },
 	}
 	err = m.Run()
 	var boot *master.BootError
@@ -209,8 +217,9 @@ func withoutListenFDs(env []string) []string {
 
 // work is a worker: it serves the master's listeners until it is told to go, or
 // the master has ended.
-func work(cfg *config, link *master.Link, log hclog.Logger) error {
-	log = log.With("worker", os.Getpid())
+func work(cfg *config, link *master.Link, l *logs.Logs) error {
+	log := l.Error().With("worker", os.Getpid())
+	reopenAtSignal(l)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
 	// A terminal sends these to the whole group: the master's word decides.
@@ -226,7 +235,7 @@ func work(cfg *config, link *master.Link, log hclog.Logger) error {
 		}
 	}()
 	p := &place{
-		log: log, pool: pool, listeners: link.Listeners, signals: signals,
+		log: log, logs: l, pool: pool, listeners: link.Listeners, signals: signals,
 		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
 		stopping: func() {
 			draining.Store(true)

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
-	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/master"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
@@ -21,7 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func runCommand(_, stderr io.Writer) *cli.Command {
+func runCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "run", Usage: "serve an application",
 		ArgsUsage: "MODULE[:ATTRIBUTE]",
@@ -42,9 +42,17 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return l.failed(err)
 			}
-			l.cfg, l.log = cfg, newLogger(cfg.logLevel, stderr)
+			l.cfg = cfg
+			if l.startsDaemon() {
+				cfg.logs.Capture = false // its own output is the terminal's
+			}
+			if l.logs, err = openLogs(cfg, link == nil, stdout, stderr); err != nil {
+				return l.failed(err)
+			}
+			defer l.logs.Close()
+			l.log = l.logs.Error()
 			if link != nil {
-				return work(l.cfg, link, l.log)
+				return work(l.cfg, link, l.logs)
 			}
 			return l.run()
 		},
@@ -57,6 +65,7 @@ type prepare = func(*bridge.Request, *bridge.Exchange) error
 // place is where an application is served.
 type place struct {
 	log       hclog.Logger
+	logs      *logs.Logs
 	pool      *bridge.Pool
 	listeners []net.Listener
 	signals   <-chan os.Signal
@@ -73,17 +82,10 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
-		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		Log: p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
-	}
-	if cfg.accessLog != "" {
-		access, err := accesslog.Open(cfg.accessLog)
-		if err != nil {
-			return &exitError{code: exitConfig, err: err}
-		}
-		srv.Access = access
 	}
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
@@ -108,7 +110,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, cfg.multiProcess())
+		in, app, err = loadApp(context.Background(), cfg, cfg.multiProcess(), p.logs)
 		close(loaded)
 	}()
 	select {
@@ -175,6 +177,7 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, e
 		log.Warn("the application is still busy after its last answer; leaving it")
 		return nil
 	}
+	p.logs.LeavePython()
 	closed := make(chan error, 1)
 	go func() { closed <- in.Close(int(first)) }()
 	select {
