@@ -66,6 +66,8 @@ class Hooks:
     def settle(self, values: Mapping[str, Any], app: str) -> None:
         """Takes the final settings, and the application's spec if it is not among them."""
         self.server.app.app_uri = app
+        if uri := app or values.get("wsgi_app"):
+            values = {**values, "default_proc_name": uri}
         self.server.settle(Cfg(values, self._config, self._known))
 
     def run(self, name: str, args: Mapping[str, Any]) -> None:

@@ -78,11 +78,11 @@ def configure(cfg: Any) -> None:
         LogError: See ``setup``; also if a log cannot be opened.
     """
     for name, stream in (("errorlog", _logs.errors), ("accesslog", _logs.access)):
-        path = getattr(cfg, name)
+        path = setting(cfg, name)
         if path and path != "-":
             fd = _open(os.path.abspath(path))
             stream.use(fd)
-            if name == "errorlog" and cfg.capture_output:
+            if name == "errorlog" and setting(cfg, "capture_output"):
                 os.dup2(fd, 1)
                 os.dup2(fd, 2)
     _settle(cfg)
@@ -124,9 +124,19 @@ def set_up() -> None:
     _read_lines()
 
 
+def setting(cfg: Any, name: str) -> Any:
+    """Returns a setting, None if there is none of that name."""
+    return getattr(cfg, name, None)
+
+
+def has_config(cfg: Any) -> bool:
+    """Tells whether there is a log configuration."""
+    return any(setting(cfg, name) for name in ("logconfig", "logconfig_dict", "logconfig_json"))
+
+
 def own_class(cfg: Any) -> Any:
     """Returns the logger class that a configuration names, or None for the server's."""
-    wanted = getattr(cfg, "logger_class", None)
+    wanted = setting(cfg, "logger_class")
     name = f"{wanted.__module__}.{wanted.__qualname__}" if isinstance(wanted, type) else wanted
     return None if name in _DEFAULT_CLASSES else wanted
 
@@ -135,7 +145,7 @@ def _settle(cfg: Any) -> None:
     _logs.cfg = cfg
     for stream in (_logs.errors, _logs.access):
         os.register_at_fork(after_in_child=stream.after_fork)
-    if cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json or own_class(cfg) or "logging" in sys.modules:
+    if has_config(cfg) or own_class(cfg) or "logging" in sys.modules:
         set_up()
     else:
         sys.meta_path.insert(0, _Hook(_set_up_quietly))

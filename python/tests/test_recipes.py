@@ -347,7 +347,7 @@ import os
     assert master.hook("on_starting") == {}
     assert master.log().splitlines() == [
         "[('0.0.0.0', 5000), '/run/site', ('::1', 8000), 3, ('0.0.0.0', 80), '/run/other', ('site', 81)]",
-        "gthread gunicorn False {'A': '1'} None None ['A=1']",
+        "gthread app:app False {'A': '1'} None None ['A=1']",
         "True True 4",
         "True None True",
         "True True [] True",

@@ -108,7 +108,7 @@ def on_exit(server):
     assert master.hook("on_exit", address=["127.0.0.1:5000", "unix:/x", ["::1", 80]]) == {}
     assert master.hook("post_fork") == {}  # a hook that there is not
     assert master.log().splitlines() == [
-        f"starting {me} 2 2 [('127.0.0.1', 80)] gunicorn",
+        f"starting {me} 2 2 [('127.0.0.1', 80)] app:app",
         "ready {} 30 None True",
         "changed 2 None 2 None",
         "changed 3 2 3 kept",
