@@ -72,13 +72,14 @@ class Cfg:
         self.env_orig = os.environ.copy()
 
     def __getattr__(self, name: str) -> Any:
+        # By way of the dict: a copy that is being made has no settings yet.
         try:
-            return self.settings[name].value
+            return self.__dict__["settings"][name].value
         except KeyError:
             raise AttributeError(f"there is no setting {name!r}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.settings:
+        if name in self.__dict__.get("settings", ()):
             self.settings[name].value = value
         else:
             object.__setattr__(self, name, value)
