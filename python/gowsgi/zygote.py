@@ -142,9 +142,8 @@ class _Zygote:
         return {"settings": found.settings, "hooks": sorted(found.hooks)}
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.hooks.settle(request["settings"], request.get("app", ""))
         embed.configure(request["options"])
-        logs.configure(self.hooks.server.cfg)
+        self.hooks.settle(request["settings"], request.get("app", ""))
         return {}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
