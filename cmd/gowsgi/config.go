@@ -33,6 +33,7 @@ type config struct {
 	proxy      *bridge.ProxyProtocol // nil: not spoken
 	tls        *tls.Config           // nil: plain HTTP
 	debug      bool
+	watch      watchConfig
 	processes
 	warnings []string
 }
@@ -75,6 +76,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		},
 		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug: v.Bool("debug_errors"),
+		watch: watchConfig{
+			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"),
+		},
 		processes: processes{
 			workers: v.Int("workers"), maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"),
 			umask: v.Int("umask"), pidFile: v.String("pidfile"),

@@ -56,16 +56,16 @@ func bootError(app string, err error) error {
 // reportTo logs what applications raise.
 func reportTo(log hclog.Logger) pyembed.Reporter {
 	return func(x *bridge.Exchange, err error) {
-		args := []any{
-			"error", err.Error(),
-			"method", x.Record.Lookup("REQUEST_METHOD"),
-			"uri", x.Record.Lookup("RAW_URI"),
-			"peer", x.Record.Lookup("REMOTE_ADDR"),
-		}
+		args := append([]any{"error", err.Error()}, requestArgs(x.Record)...)
 		var raised *pyembed.Error
 		if errors.As(err, &raised) {
 			args = append(args, "traceback", raised.Traceback)
 		}
 		log.Error("the application failed", args...)
 	}
+}
+
+// requestArgs says in the log which request it was.
+func requestArgs(r bridge.Record) []any {
+	return []any{"method", r.Lookup("REQUEST_METHOD"), "uri", r.Lookup("RAW_URI"), "peer", r.Lookup("REMOTE_ADDR")}
 }

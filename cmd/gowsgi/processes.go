@@ -104,6 +104,10 @@ func work(cfg *config, link *master.Link, log hclog.Logger) error {
 			link.Draining()
 		},
 	}
+	p.unwell = func(reason string) {
+		log.Info("asking to be replaced: this is a worker that " + reason)
+		link.Spent()
+	}
 	if cfg.maxRequests > 0 {
 		p.prepare = counted(int64(cfg.maxRequests+rand.IntN(cfg.jitter+1)), link.Spent)
 	}

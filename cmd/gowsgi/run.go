@@ -89,6 +89,7 @@ type place struct {
 	prepare      func(prepare) prepare // nil: as it is
 	serving      func(*pyembed.Python) // called when requests are accepted
 	stopping     func()                // called when no more are
+	unwell       func(reason string)   // asks for a replacement; nil: there is nobody to ask
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -117,11 +118,19 @@ func (p *place) serve(cfg *config) error {
 	for _, l := range p.listeners {
 		go func() { ended <- srv.Serve(l) }()
 	}
+	w, err := startWatch(cfg.watch, in, srv.Pool, p.log, p.unwell)
+	if err != nil {
+		return fmt.Errorf("starting to watch the threads: %w", err)
+	}
+	defer w.stop()
 	p.serving(in.Python)
 	select {
 	case s := <-p.signals:
 		p.stopping()
-		return p.stop(cfg, srv, in, executors, s.(syscall.Signal))
+		return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
+	case tell := <-w.over:
+		p.stopping()
+		return p.leave(srv, tell)
 	case err := <-executors:
 		return fmt.Errorf("starting the threads: %w", err)
 	case err := <-ended:
@@ -156,9 +165,25 @@ func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...a
 // requests are done.
 const closeTime = 10 * time.Second
 
+// leaveTime bounds what error answers take that are under way.
+const leaveTime = 2 * time.Second
+
+// leave ends a process whose Python cannot be asked for anything. What has not been
+// accepted yet is left to others.
+func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) error {
+	for _, l := range p.listeners {
+		l.Close() // at once, unlike Shutdown
+	}
+	tell(srv.Pool.GiveUp(bridge.ErrStuck))
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = srv.Shutdown(ctx)
+	return errStuck
+}
+
 // stop lets what runs finish: TERM and INT within --graceful-timeout, QUIT and any
 // second signal at once.
-func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, executors <-chan error, first syscall.Signal) error {
+func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.graceful)
@@ -166,6 +191,7 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, e
 	if first == syscall.SIGQUIT {
 		cancel()
 	}
+	go w.whileStopping()
 	go func() {
 		if s, ok := <-p.signals; ok {
 			log.Warn("stopping at once", "signal", s.String())
@@ -178,12 +204,11 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, e
 		log.Warn("some requests did not finish", "requests", srv.Pool.Stats().Busy, "cause", err)
 		return nil // Python may still be running them: the process ends without it
 	}
-	select {
-	case <-executors:
-	case <-ctx.Done():
-		log.Warn("the application is still busy after its last answer; leaving it")
+	if err := w.rest(ctx, executors); err != nil {
+		log.Warn("leaving the application, without its exit handlers", "cause", err)
 		return nil
 	}
+	w.stop()
 	closed := make(chan error, 1)
 	go func() { closed <- in.Close(int(first)) }()
 	select {
