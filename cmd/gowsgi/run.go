@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -15,7 +15,6 @@ import (
 	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/master"
-	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/hashicorp/go-hclog"
@@ -31,65 +30,40 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 			"Without one it is `application`, else `app`.",
 		Flags: flagsOf(), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			env := os.Environ() // before --env changes it
 			link, err := master.Join(listen.FromFD)
+			if err != nil {
+				return err
+			}
+			l, err := newLeader() // before --env changes the environment
 			if err != nil {
 				return err
 			}
 			cfg, err := commandConfig(c)
 			if err != nil {
-				return err
+				return l.failed(err)
 			}
-			log := newLogger(cfg.logLevel, stderr)
-			switch {
-			case link != nil:
-				return work(cfg, link, log)
-			case cfg.underMaster():
-				return lead(cfg, env, log, stderr)
+			l.cfg, l.log = cfg, newLogger(cfg.logLevel, stderr)
+			if link != nil {
+				return work(l.cfg, link, l.log)
 			}
-			return alone(cfg, log)
+			return l.run()
 		},
 	}
-}
-
-// alone serves with this one process.
-func alone(cfg *config, log hclog.Logger) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	pid, err := service.WritePID(cfg.pidFile, cfg.dir)
-	if err != nil {
-		return err
-	}
-	defer pid.Remove()
-	sockets, err := listen.Open(cfg.binds, cfg.dir, cfg.umask)
-	if err != nil {
-		return err
-	}
-	defer sockets.Remove()
-	p := &place{
-		log: log, listeners: sockets.Listeners, signals: signals,
-		serving: func(py *pyembed.Python) {
-			logStart(log, cfg, py.Version+" "+py.Prefix, sockets.URLs(), "pid", os.Getpid())
-			notify(log, "READY=1")
-		},
-		stopping: func() { notify(log, "STOPPING=1") },
-	}
-	return p.serve(cfg)
 }
 
 // prepare is bridge.Server's function that reads a request.
 type prepare = func(*bridge.Request, *bridge.Exchange) error
 
-// place is where an application is served: alone in its process, or under a master.
+// place is where an application is served.
 type place struct {
-	log          hclog.Logger
-	listeners    []net.Listener
-	signals      <-chan os.Signal
-	multiProcess bool
-	prepare      func(prepare) prepare // nil: as it is
-	serving      func(*pyembed.Python) // called when requests are accepted
-	stopping     func()                // called when no more are
-	unwell       func(reason string)   // asks for a replacement; nil: there is nobody to ask
+	log       hclog.Logger
+	pool      *bridge.Pool
+	listeners []net.Listener
+	signals   <-chan os.Signal
+	prepare   func(prepare) prepare // nil: as it is
+	serving   func(*pyembed.Python) // called when requests are accepted
+	stopping  func()                // called when no more are
+	unwell    func(reason string)   // asks to be replaced; the reason goes on with "a worker that"
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -99,7 +73,7 @@ func (p *place) serve(cfg *config) error {
 		return err
 	}
 	srv := &bridge.Server{
-		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
+		Pool: p.pool, Prepare: cfg.rules.Prepare,
 		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
@@ -124,17 +98,22 @@ func (p *place) serve(cfg *config) error {
 	}
 	defer w.stop()
 	p.serving(in.Python)
-	select {
-	case s := <-p.signals:
-		p.stopping()
-		return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
-	case tell := <-w.over:
-		p.stopping()
-		return p.leave(srv, tell)
-	case err := <-executors:
-		return fmt.Errorf("starting the threads: %w", err)
-	case err := <-ended:
-		return fmt.Errorf("accepting connections: %w", err)
+	for {
+		select {
+		case s := <-p.signals:
+			p.stopping()
+			return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
+		case tell := <-w.over:
+			p.stopping()
+			return p.leave(srv, tell)
+		case err := <-executors:
+			if err != nil {
+				return fmt.Errorf("starting the threads: %w", err)
+			}
+			executors = nil // every thread is lost: w.over will tell
+		case err := <-ended:
+			return fmt.Errorf("accepting connections: %w", err)
+		}
 	}
 }
 
@@ -143,7 +122,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, p.multiProcess)
+		in, app, err = loadApp(context.Background(), cfg, cfg.multiProcess())
 		close(loaded)
 	}()
 	select {
@@ -181,8 +160,8 @@ func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) err
 	return errStuck
 }
 
-// stop lets what runs finish: TERM and INT within --graceful-timeout, QUIT and any
-// second signal at once.
+// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
+// signal at once.
 func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
@@ -200,8 +179,11 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}()
 	err := srv.Shutdown(ctx)
 	srv.Pool.Stop()
-	if err != nil {
-		log.Warn("some requests did not finish", "requests", srv.Pool.Stats().Busy, "cause", err)
+	busy := srv.Pool.Stats().Busy - int64(in.Lost())
+	if err != nil && busy > 0 || errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("some requests did not finish", "requests", busy, "cause", err)
+	}
+	if err != nil && busy > 0 {
 		return nil // Python may still be running them: the process ends without it
 	}
 	if err := w.rest(ctx, executors); err != nil {

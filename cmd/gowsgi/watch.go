@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,14 +46,12 @@ type watch struct {
 	stop  func() // returns when nothing of this runs any more: what has happened is in the log
 }
 
-// startWatch begins what cfg asks for; unwell may be nil.
+// startWatch begins what cfg asks for.
 func startWatch(cfg watchConfig, in *pyembed.Interpreter, pool *bridge.Pool, log hclog.Logger, unwell func(reason string)) (*watch, error) {
 	w := &watch{watchConfig: cfg, in: in, pool: pool, log: log, over: make(chan func([]bridge.Stall), 1), told: make(chan struct{})}
 	var asked sync.Once
 	w.unwell = func(reason string) {
-		if unwell != nil {
-			asked.Do(func() { unwell(reason) })
-		}
+		asked.Do(func() { unwell(reason) })
 	}
 	w.stop = sync.OnceFunc(func() {
 		for _, stop := range w.stops {
@@ -186,6 +182,7 @@ func (w *watch) whileStopping() {
 func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var late <-chan time.Time
 	for {
 		select {
 		case <-executors:
@@ -196,6 +193,9 @@ func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 		case <-w.told:
 			return errStuck
 		case <-ctx.Done():
+			late = time.After(200 * time.Millisecond) // idle ones need a moment, however quick the stop is to be
+			ctx = context.Background()
+		case <-late:
 			return errBusy
 		case <-tick.C:
 			// Another in the place of a lost one may wait for Python as long as that.
@@ -228,23 +228,6 @@ func (w *watch) age(end <-chan struct{}) {
 			}
 		}
 	}
-}
-
-// residentBytes is how much memory this process holds; 0 where the system does not say.
-func residentBytes() int64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
 }
 
 func seconds(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
