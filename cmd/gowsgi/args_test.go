@@ -101,7 +101,8 @@ func TestDefaults(t *testing.T) {
 	want := &config{
 		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logs: logsOf("myapp:app", hclog.Info),
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
-		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{
@@ -153,6 +154,7 @@ func TestEveryFlag(t *testing.T) {
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
 		debug: true,
+		watch: watchConfig{timeout: 16 * time.Second, stuck: time.Minute},
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,

@@ -20,6 +20,7 @@ import (
 // config is what the settings ask for, checked.
 type config struct {
 	app        string
+	name       string // of the processes; "": this program's
 	binds      []string
 	threads    int
 	dir        string
@@ -33,8 +34,17 @@ type config struct {
 	proxy      *bridge.ProxyProtocol // nil: not spoken
 	tls        *tls.Config           // nil: plain HTTP
 	debug      bool
+	watch      watchConfig
 	processes
 	warnings []string
+}
+
+// scheme is that of the URLs that are served.
+func (cfg *config) scheme() string {
+	if cfg.tls != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // multiProcess tells whether another process may run the application at the same
@@ -62,7 +72,7 @@ type processes struct {
 // newConfig checks settings and sets the environment's variables.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
-		app: app, binds: v.List("bind"), threads: v.Int("threads"),
+		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
 		dir: v.String("chdir"), python: v.String("python"),
 		logs:     logsConfig(app, v),
 		graceful: v.Duration("graceful_timeout"),
@@ -93,6 +103,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		},
 		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug: v.Bool("debug_errors"),
+		watch: watchConfig{
+			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"),
+		},
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
 			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/master"
-	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/internal/statsd"
 	"github.com/gowsgi/gowsgi/internal/syslog"
@@ -53,22 +51,6 @@ func logLevel(name string) hclog.Level {
 	return hclog.LevelFromString(name)
 }
 
-// openLogs opens the logs of a master or a worker.
-func openLogs(cfg *config, isMaster bool, stdout, stderr io.Writer) (*logs.Logs, error) {
-	c := cfg.logs
-	c.Master, c.Stdout, c.Stderr = isMaster, stdout, stderr
-	if isMaster {
-		account, err := service.FindAccount(cfg.user, cfg.group, cfg.initGroups)
-		if err != nil {
-			return nil, err
-		}
-		if account != nil {
-			c.Owner = &logs.Owner{UID: account.UID, GID: account.GID}
-		}
-	}
-	return logs.Open(c)
-}
-
 // reopenLogs opens the log files anew.
 func reopenLogs(l *logs.Logs) {
 	if err := l.Reopen(); err != nil {
@@ -87,8 +69,7 @@ func reopenAtSignal(l *logs.Logs) {
 	}()
 }
 
-// countWorkers tells statsd how many workers there are; it is a master.Generation's
-// Hook.
+// countWorkers tells statsd how many workers there are.
 func countWorkers(l *logs.Logs, name string, args any) {
 	if n, ok := args.(master.NWorkers); ok && name == master.NWorkersChanged {
 		l.Statsd().Gauge("gunicorn.workers", n.New)

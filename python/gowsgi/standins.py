@@ -72,13 +72,14 @@ class Cfg:
         self.env_orig = os.environ.copy()
 
     def __getattr__(self, name: str) -> Any:
+        # By way of the dict: a copy that is being made has no settings yet.
         try:
-            return self.settings[name].value
+            return self.__dict__["settings"][name].value
         except KeyError:
             raise AttributeError(f"there is no setting {name!r}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.settings:
+        if name in self.__dict__.get("settings", ()):
             self.settings[name].value = value
         else:
             object.__setattr__(self, name, value)
@@ -348,7 +349,6 @@ class Server:
         self.num_workers = cfg._get("workers") or 1
         self.timeout = cfg._get("timeout")
         self.proc_name = cfg.proc_name
-        self.__dict__.pop("log", None)
 
     def update(self, args: Mapping[str, Any]) -> None:
         """Takes what the master says of itself and its workers with a request."""

@@ -340,8 +340,8 @@ def on_starting(server):
             unknown()
         except AttributeError as exc:
             print(exc)
-    print(server.cfg is server.app.cfg, "PATH" in cfg.env_orig)
-import os
+    print(server.cfg is server.app.cfg, "PATH" in cfg.env_orig, copy.copy(cfg).timeout)
+import copy, os
 """, accesslog="", pidfile="", reload_extra_files=None, post_fork=False, on_starting=True, worker_class="sync",
     keepalive=75, user="", group="", proc_name="", certfile="", statsd_prefix="")  # fmt: skip
     assert master.hook("on_starting") == {}
@@ -354,7 +354,7 @@ import os
         "7 7 8 8 own",
         "there is no setting 'nothing'",
         "there is no setting 'nothing'",
-        "True True",
+        "True True 7",
     ]
 
 

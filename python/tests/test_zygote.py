@@ -140,6 +140,46 @@ def pre_exec(server): raise KeyboardInterrupt
     assert type(master.fork()) is Worker
 
 
+def test_hooks_write_to_the_log_that_the_settings_name(master):
+    (master.folder / "site").mkdir()
+    master.configure("def on_reload(server): server.log.warning('to the log')", errorlog="error.log", chdir="site")
+    assert master.hook("on_reload") == {}
+    log = master.folder / "site" / "error.log"
+    assert log.read_text().endswith("[WARNING] to the log\n")
+    log.rename(log.with_name("old"))
+    assert master.ask("reopen") == {}
+    assert master.hook("on_reload") == {}
+    worker = master.fork()
+    worker.eval("embed._server.hooks.server.log.error('from a worker')")
+    assert [line.split("] ")[-1] for line in log.read_text().splitlines()] == ["to the log", "from a worker"]
+    assert master.log() == ""
+
+
+def test_hooks_log_through_a_logger_class(master):
+    master.configure("""
+class Logger:
+    def __init__(self, cfg):
+        self.cfg = cfg
+    def info(self, message, *args):
+        print("own", message % args, self.cfg.workers)
+logger_class = Logger
+def when_ready(server):
+    server.log.info("%s", "ready")
+def post_fork(server, worker):
+    worker.log.info("%s", worker.age)
+""")
+    assert master.hook("when_ready") == {}
+    master.fork(5).eval('hook("post_fork")')
+    assert master.log() == "own ready 2\nown 5 2\n"
+
+
+def test_log_configurations_of_no_use(master):
+    (master.folder / "gunicorn.conf.py").write_text("logconfig_dict = {'version': 2}")
+    settings = master.ask("config", config="gunicorn.conf.py", known=KNOWN)["settings"]
+    with pytest.raises(AssertionError, match="LogError"):
+        master.configure(**settings)
+
+
 # --- forks ---
 
 
