@@ -213,8 +213,9 @@ func work(cfg *config, link *master.Link, log hclog.Logger) error {
 	log = log.With("worker", os.Getpid())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
-	// A terminal sends these to the whole group: the master's word decides.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGHUP)
+	// A terminal sends the first two to the whole group: the master's word decides. The
+	// last is for logs, and must not end a worker that has none.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	pool := bridge.NewPool(cfg.pool)
 	go beat(link, pool)
 	var draining atomic.Bool
