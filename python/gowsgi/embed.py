@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gowsgi.hooks import Hooks
+
 __all__ = [
     "BodyFile",
     "ErrorStream",
@@ -38,6 +40,8 @@ __all__ = [
     "register_thread",
     "run_exit_handlers",
     "setup",
+    "use_hooks",
+    "worker_hook",
 ]
 
 describe_error = errors.describe
@@ -57,6 +61,7 @@ class _Server:
         self.threads = 1
         self.multiprocess = False
         self.is_set_up = False
+        self.hooks: Hooks | None = None
 
 
 _server = _Server()
@@ -113,8 +118,38 @@ def configure(options: dict[str, Any]) -> None:
 
 
 def load(spec: str) -> Callable[..., Any]:
-    """Returns the application that a spec names; see ``gowsgi.apps.load``."""
-    return apps.load(spec)
+    """Returns the application that a spec names; see ``gowsgi.apps.load``.
+
+    Where a configuration file has been read it may be loaded already, and comes
+    with the request hooks around it.
+    """
+    return apps.load(spec) if _server.hooks is None else _server.hooks.load(spec)
+
+
+def use_hooks(hooks: Hooks) -> None:
+    """Takes the hooks of the configuration file, in the process that reads it."""
+    _server.hooks = hooks
+
+
+def worker_hook(request_json: str) -> str:
+    """Runs a hook of the configuration file in a worker. Any thread.
+
+    Args:
+        request_json: An object with ``name``, and ``nr`` if the server knows how
+            many requests the worker has taken.
+
+    Returns:
+        An empty string, also where there is no such hook.
+
+    Raises:
+        BootHookError: If a hook raised without which the worker cannot begin.
+    """
+    if _server.hooks is not None:
+        from json import loads
+
+        request = loads(request_json)
+        _server.hooks.run_in_worker(request["name"], request)
+    return ""
 
 
 def base_environ() -> dict[str, Any]:
