@@ -229,7 +229,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("release %s", release)
 		}
 	}
-	p.expect(`hook nworkers_changed of two: {"new":2,"old":1}`, 1)
+	p.wait(`hook nworkers_changed of two: {"new":2,"old":1}`)
 	p.expect("hook when_ready", 1)
 	p.expect("^serving", 1)
 	p.expect("child_exit of one", 1)
@@ -378,7 +378,7 @@ func TestScalesWithTheLoad(t *testing.T) {
 	p.ask("wait")
 	p.wait("requests wait: starting more workers: workers=2")
 	p.workers(2)
-	p.expect(`hook nworkers_changed of one: {"new":2,"old":1}`, 1)
+	p.wait(`hook nworkers_changed of one: {"new":2,"old":1}`)
 	p.signal(syscall.SIGTTIN) // not above Max
 	p.signal(syscall.SIGHUP)  // what the load needs stays
 	p.wait("reloaded: workers=2")
@@ -528,7 +528,7 @@ func TestWindDownOfADaemon(t *testing.T) {
 	p.wait("^serving")
 	p.signal(syscall.SIGWINCH)
 	p.workers(0)
-	p.expect(`hook nworkers_changed of one: {"new":0,"old":2}`, 1)
+	p.wait(`hook nworkers_changed of one: {"new":0,"old":2}`)
 	p.signal(syscall.SIGTTIN)
 	p.workers(1)
 	p.signal(syscall.SIGHUP)
