@@ -239,6 +239,31 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestReloadWithOtherListeners: those that nobody needs any more are closed.
+func TestReloadWithOtherListeners(t *testing.T) {
+	p := start(t, testPlan{Workers: 1, Release: "one"})
+	p.wait("^serving")
+	before := p.addr
+	p.set(testPlan{Workers: 1, Release: "two", Rebind: true, BootFails: true})
+	p.signal(syscall.SIGHUP)
+	p.wait("the reload failed")
+	p.wait("^end of two")
+	dropped := p.lines(`^listening on \S+`)[1]
+	p.set(testPlan{Workers: 1, Release: "three", Rebind: true})
+	p.signal(syscall.SIGHUP)
+	p.wait("^end of one")
+	for _, addr := range []string{before, strings.TrimPrefix(dropped, "listening on ")} {
+		if c, err := net.DialTimeout("tcp", addr, patience); err == nil {
+			c.Close()
+			t.Errorf("somebody still listens on %s", addr)
+		}
+	}
+	p.addr = strings.TrimPrefix(p.lines(`^listening on \S+`)[2], "listening on ")
+	if _, release := p.ask("who"); release != `"three"` {
+		t.Errorf("release %s", release)
+	}
+}
+
 func TestReloadThatFails(t *testing.T) {
 	p := start(t, testPlan{Workers: 1, Release: "one"})
 	p.wait("^serving")
