@@ -163,10 +163,13 @@ class _Zygote:
             raise ValueError("a fork takes the worker's line to the master")
         self.hooks.server.listen(files[1:])
         try:
-            return self._fork_worker(self.hooks.before_fork(request["age"], request))
+            pid = self._fork_worker(self.hooks.before_fork(request["age"], request))
         finally:
             if self.hooks.worker is None:
                 self.hooks.server.listen(())
+        if pid == 0 and request.get("account"):
+            _become(request["account"])
+        return pid
 
     def _fork_worker(self, worker: Worker) -> int:
         embed.before_exit()  # both processes would write what is buffered
@@ -183,6 +186,17 @@ class _Zygote:
             return pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _become(account: dict[str, Any]) -> None:
+    """Takes on a user and groups for good; ends the process if that is not allowed."""
+    try:
+        os.setgroups(account["groups"] or [])
+        os.setgid(account["gid"])
+        os.setuid(account["uid"])
+    except OSError as exc:
+        os.write(2, f"gowsgi: a worker cannot become user {account['uid']}: {exc.strerror}\n".encode())
+        os._exit(1)
 
 
 def _describe(exc: BaseException) -> dict[str, Any]:
