@@ -28,11 +28,12 @@ var mayImport = map[string][]string{
 	"internal/accesslog": {"bridge", "bridge/http1"},
 	"internal/listen":    {},
 	"internal/master":    {},
+	"internal/reload":    {},
 	"internal/service":   {},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
 	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
-		"internal/service", "pyembed", "python"},
+		"internal/reload", "internal/service", "pyembed", "python"},
 	"internal/deps": {},
 }
 
@@ -41,6 +42,7 @@ var mayImport = map[string][]string{
 var outside = map[string][]string{
 	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
+	"internal/reload": {"github.com/fsnotify/fsnotify", "github.com/hashicorp/go-hclog"},
 }
 
 // pure are packages of functions of bytes: no sockets, files, clocks, goroutines.
