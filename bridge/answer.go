@@ -102,7 +102,7 @@ func (a *answer) begin(p Part) {
 	}
 	f, n := ans.Frame()
 	a.status, a.framing, a.left = h.Status, f, n
-	a.keep = c.parser.Head.KeepAlive && f != http1.ToClose && !c.isDraining()
+	a.keep = c.mayKeep() && f != http1.ToClose
 	ans.Close = !a.keep
 	c.out = ans.AppendHead(c.out[:0], f, n, httpDate(time.Now()), c.srv.Name)
 }
@@ -189,7 +189,7 @@ func (a *answer) fail(err error) {
 		status = http.StatusServiceUnavailable
 		c.srv.Log.Warn("refused a request", "peer", c.peer.Addr, "status", status, "cause", err)
 	}
-	a.keep = c.parser.Head.KeepAlive && !c.isDraining()
+	a.keep = c.mayKeep()
 	cause := ""
 	var known interface{ Details() string }
 	if c.srv.Debug && errors.As(err, &known) {

@@ -25,7 +25,8 @@ const (
 // answered, writes the answer, and goes on with the next.
 type conn struct {
 	srv    *Server
-	nc     net.Conn
+	raw    net.Conn // as it was accepted
+	nc     net.Conn // raw, or TLS over it
 	parser http1.Parser
 	peer   Endpoint // the client
 	proxy  Endpoint // who spoke for it by the PROXY protocol
@@ -49,7 +50,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
-	c := &conn{srv: s, nc: nc}
+	c := &conn{srv: s, raw: nc, nc: nc}
 	c.req.Local = local
 	if local.Unix {
 		c.peer.Unix = true
@@ -61,10 +62,16 @@ func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
 }
 
 func (c *conn) serve() {
-	defer c.nc.Close()
+	defer func() { c.nc.Close() }()
 	if c.await() {
 		if err := c.proxyHeader(); err != nil {
 			c.refuse(err)
+			return
+		}
+	}
+	if c.srv.TLS != nil && c.await() {
+		if err := c.startTLS(); err != nil {
+			c.srv.Log.Debug("no TLS with a client", "peer", c.peer.Addr, "error", err)
 			return
 		}
 	}
@@ -166,13 +173,13 @@ func (c *conn) drain() {
 func (c *conn) cut() {
 	c.drain()
 	c.abort()
-	c.nc.Close()
+	c.raw.Close()
 }
 
 // abort makes the coming close a reset, so that no client takes what it has for a
 // whole answer.
 func (c *conn) abort() {
-	if t, ok := c.nc.(interface{ SetLinger(int) error }); ok {
+	if t, ok := c.raw.(interface{ SetLinger(int) error }); ok {
 		_ = t.SetLinger(0) // fails on a connection that is gone
 	}
 }
@@ -181,6 +188,11 @@ func (c *conn) isDraining() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.draining
+}
+
+// mayKeep tells whether another request may follow the present one.
+func (c *conn) mayKeep() bool {
+	return c.parser.Head.KeepAlive && !c.srv.Limits.OneRequest && !c.isDraining()
 }
 
 // readDeadline bounds the wait for what is read next; 0 or less is no bound. c.mu
@@ -302,6 +314,9 @@ func (c *conn) fillRequest() {
 	r.Fields = h.Fields
 	r.Proxy = c.proxy
 	r.Peer, r.Scheme = c.peer, "http" // Prepare may have changed the last request's
+	if c.srv.TLS != nil {
+		r.Scheme = "https"
+	}
 	r.Proto = "HTTP/1.1"
 	if h.Minor == 0 {
 		r.Proto = "HTTP/1.0"

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -21,6 +22,7 @@ type Limits struct {
 	TempDir    string        // where such files are made; "": the system's folder
 	HeadTime   time.Duration // from a head's first byte to its last; for a new connection, from its start
 	IdleTime   time.Duration // a kept connection without a request
+	OneRequest bool          // no connection is kept
 	ReadTime   time.Duration // the longest wait for the next bytes of a body
 	BodyRate   int64         // bytes a second that a body has to come in with, after ReadTime
 	WriteTime  time.Duration // the longest wait for the client to take bytes of an answer
@@ -56,6 +58,7 @@ type Server struct {
 	Log     hclog.Logger
 	Access  AccessLogger   // nil: none
 	Proxy   *ProxyProtocol // nil: not spoken
+	TLS     *tls.Config    // nil: connections are plain
 	Debug   bool           // error answers show the cause of a failure
 	Limits  Limits
 	Name    string // of the Server field; "": none is sent

@@ -17,9 +17,10 @@ static void (*go_handler)(int, siginfo_t *, void *);
  * multiprocessing's terminate() would have no effect. */
 static void fork_child(void) {
     gw_forked = true;
+    zygote_forked();
     for (int sig = 1; sig < NSIG; sig++) {
         struct sigaction sa;
-        if (sigaction(sig, NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO) &&
+        if (go_handler && sigaction(sig, NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO) &&
             sa.sa_sigaction == go_handler) {
             /* CPython ignores SIGPIPE and turns it into BrokenPipeError. */
             signal(sig, sig == SIGPIPE ? SIG_IGN : SIG_DFL);
@@ -27,10 +28,14 @@ static void fork_child(void) {
     }
 }
 
-int fork_guard(void) {
+void fork_adopt(void) {
     struct sigaction sa;
     if (sigaction(SIGTERM, NULL, &sa) == 0 && (sa.sa_flags & SA_SIGINFO))
         go_handler = sa.sa_sigaction;
+}
+
+int fork_guard(void) {
+    fork_adopt();
     return pthread_atfork(NULL, NULL, fork_child);
 }
 

@@ -105,6 +105,13 @@ enum { GW_MAX_THREADS = 1024, GW_MAX_APPS = 64 };
  * source that installs them; options goes to embed.setup. */
 int gw_init(const char *program, const char *bootstrap, const char *sources, size_t sources_len,
             const char *options, char **error);
+/* In a process that a zygote forked: what gowsgi.zygote.run returned there; else
+ * NULL. Any thread. */
+const char *gw_adopted(void);
+/* Makes such a process a server: what gw_init does elsewhere. On its main thread,
+ * with Go's signal handlers set. notify_fd and options as for gw_thread_new and
+ * gw_init. */
+int gw_adopt(gw_thread *t, int notify_fd, const char *options, char **error);
 /* Loads an application; its index, or -1. On thread 0. */
 int gw_load(gw_thread *t, const char *spec, char **error);
 /* Calls embed.<function>(argument), without an argument when NULL, and returns
@@ -161,5 +168,8 @@ int interp_register(const char *name);
 /* Ends a forked child that came back to where Go would be. */
 void fork_exit(void);
 int fork_guard(void);
+void fork_adopt(void); /* learns which handlers are Go's */
+int interp_adopt(gw_thread *t, const char *options, char **error);
+void zygote_forked(void);
 
 #endif

@@ -128,6 +128,21 @@ int gw_init(const char *program, const char *source, const char *sources, size_t
     return rc;
 }
 
+int interp_adopt(gw_thread *t, const char *options, char **error) {
+    py.PyEval_RestoreThread(t->ts);
+    PyObject *r = embed_call("setup", options);
+    PyObject *environ = r ? embed_call("base_environ", NULL) : NULL;
+    if (environ) {
+        py.Py_DecRef(gw.base_environ);
+        gw.base_environ = environ;
+    } else {
+        *error = error_text();
+    }
+    py.Py_DecRef(r);
+    t->ts = py.PyEval_SaveThread();
+    return environ ? 0 : -1;
+}
+
 int gw_load(gw_thread *t, const char *spec, char **error) {
     py.PyEval_RestoreThread(t->ts);
     PyObject *app = embed_call("load", spec);

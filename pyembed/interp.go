@@ -54,6 +54,9 @@ func Start(p *Python, o Options) (*Interpreter, error) {
 		return nil, ErrStarted
 	}
 	o.Threads = max(o.Threads, 1)
+	if _, ok := Adopted(); ok {
+		return adopt(p, o)
+	}
 	library := C.CString(p.Library)
 	defer C.free(unsafe.Pointer(library))
 	if msg := C.pyapi_open(library); msg != nil {
@@ -226,8 +229,11 @@ func newThread(index int) (*thread, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a thread's pipe: %w", err)
 	}
-	fd := w.Fd() // blocking from here on; C writes to it
-	c := C.gw_thread_new(C.int(index), C.int(fd))
+	fd := w.Fd()                      // blocking from here on; C writes to it
+	c := C.gw_thread_at(C.int(index)) // a zygote's
+	if c == nil {
+		c = C.gw_thread_new(C.int(index), C.int(fd))
+	}
 	if c == nil {
 		return nil, fmt.Errorf("no room for thread %d of at most %d", index, C.GW_MAX_THREADS)
 	}

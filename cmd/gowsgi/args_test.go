@@ -73,7 +73,7 @@ func parse(t *testing.T, args ...string) (cfg *config, err error) {
 	app := newApp(&out, &out)
 	for _, c := range app.Commands {
 		if c.Name == "run" {
-			c.Action = func(ctx *cli.Context) (err error) { cfg, err = runConfig(ctx); return err }
+			c.Action = func(ctx *cli.Context) (err error) { cfg, err = commandConfig(ctx); return err }
 		}
 	}
 	err = app.Run(gatherFlags(app, append([]string{"gowsgi", "run"}, args...)))
@@ -97,13 +97,13 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: defaultThreads, processes: processes{workers: 1}, logLevel: hclog.Info,
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1}, logLevel: hclog.Info,
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
 		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{
-				{Name: "x-forwarded-protocol", HTTPS: "ssl"}, {Name: "x-forwarded-proto", HTTPS: "https"}, {Name: "x-forwarded-ssl", HTTPS: "on"},
+				{Name: "x-forwarded-proto", HTTPS: "https"}, {Name: "x-forwarded-protocol", HTTPS: "ssl"}, {Name: "x-forwarded-ssl", HTTPS: "on"},
 			},
 		},
 	}
@@ -209,32 +209,31 @@ func TestLogLevels(t *testing.T) {
 // TestConfigErrors: each names the flag.
 func TestConfigErrors(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                                 "no application",
-		"app other":                        "one application at a time",
-		"app --threads 0":                  "--threads",
-		"app --threads 1001":               "--threads",
-		"app --threads many":               "threads",
-		"app --log-level loud":             "--log-level",
-		"app --env NAME":                   "--env",
-		"app --env =value":                 "--env",
-		"app --graceful-timeout 0":         "--graceful-timeout",
-		"app --graceful-timeout -1":        "--graceful-timeout",
-		"app --keep-alive 0":               "--keep-alive",
-		"app --header-timeout 0":           "--header-timeout",
-		"app --read-timeout 0":             "--read-timeout",
-		"app --write-timeout 0":            "--write-timeout",
-		"app --queue-timeout 0":            "--queue-timeout",
-		"app --queue-size 0":               "--queue-size",
-		"app --limit-request-line 0":       "--limit-request-line",
-		"app --limit-request-fields -5":    "--limit-request-fields",
-		"app --limit-request-field_size 0": "--limit-request-field_size",
-		"app --limit-request-field-size 0": "--limit-request-field_size",
-		"app --workers 0":                  "--workers",
-		"app --max-requests -1":            "--max-requests",
-		"app --max-requests-jitter -1":     "--max-requests-jitter",
-		"app --umask rw":                   "--umask",
-		"app --umask 01000":                "--umask",
-		"app --nothing":                    "nothing",
+		"":                                  "no application",
+		"app other":                         "one application at a time",
+		"app --threads 0":                   "--threads",
+		"app --threads 1001":                "--threads",
+		"app --threads many":                "threads",
+		"app --log-level loud":              "--log-level",
+		"app --env NAME":                    "--env",
+		"app --env =value":                  "--env",
+		"app --graceful-timeout -1":         "--graceful-timeout",
+		"app --keep-alive -1":               "--keep-alive",
+		"app --header-timeout 0":            "--header-timeout",
+		"app --read-timeout 0":              "--read-timeout",
+		"app --write-timeout 0":             "--write-timeout",
+		"app --queue-timeout 0":             "--queue-timeout",
+		"app --queue-size 0":                "--queue-size",
+		"app --limit-request-line -1":       "--limit-request-line",
+		"app --limit-request-fields -5":     "--limit-request-fields",
+		"app --limit-request-field_size -1": "--limit-request-field_size",
+		"app --limit-request-field-size -1": "--limit-request-field_size",
+		"app --workers 0":                   "--workers",
+		"app --max-requests -1":             "--max-requests",
+		"app --max-requests-jitter -1":      "--max-requests-jitter",
+		"app --umask rw":                    "--umask",
+		"app --umask 01000":                 "--umask",
+		"app --nothing":                     "nothing",
 	} {
 		if _, err := parse(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", args, err, want)

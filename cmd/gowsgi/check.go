@@ -19,9 +19,10 @@ func checkCommand(stdout, _ io.Writer) *cli.Command {
 		ArgsUsage: "MODULE[:ATTRIBUTE]",
 		Description: "Exit status: 0 when the application loads, 3 when its import fails,\n" +
 			"4 when there is no such application, 1 for anything else.",
-		Flags: pythonFlags(), OnUsageError: usageError,
+		Flags:        flagsOf("chdir", "python", "pythonpath", "raw_env", "loglevel", "threads"),
+		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			cfg, err := pythonConfig(c)
+			cfg, err := commandConfig(c)
 			if err != nil {
 				return err
 			}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/urfave/cli/v2"
@@ -114,4 +116,21 @@ func appArgument(c *cli.Context) (string, error) {
 		return "", fmt.Errorf("no application: say which, as in `gowsgi %s myapp:app`", c.Command.Name)
 	}
 	return "", fmt.Errorf("one application at a time: %q is too many", c.Args().Slice()[1:])
+}
+
+// commandConfig is what a command line asks for.
+func commandConfig(c *cli.Context) (*config, error) {
+	app, err := appArgument(c)
+	if err != nil {
+		return nil, err
+	}
+	typed, err := withEnvironmentArgs(c)
+	if err != nil {
+		return nil, err
+	}
+	defaults, err := settings.Environment(os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	return newConfig(app, defaults.Over(typed))
 }

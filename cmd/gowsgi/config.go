@@ -1,20 +1,22 @@
 package main
 
 import (
-	"errors"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
-	"github.com/urfave/cli/v2"
 )
 
-// config is what `run` was asked for, checked.
+// config is what the settings ask for, checked.
 type config struct {
 	app        string
 	binds      []string
@@ -29,209 +31,199 @@ type config struct {
 	pool       bridge.PoolLimits
 	rules      *wsgi.Rules
 	proxy      *bridge.ProxyProtocol // nil: not spoken
+	tls        *tls.Config           // nil: plain HTTP
 	debug      bool
 	processes
+	warnings []string
 }
 
-// defaultThreads is explained in RATIONALE.md, "How many threads by default?".
-const defaultThreads = 1
+// multiProcess tells whether another process may run the application at the same
+// time (PEP 3333, wsgi.multiprocess).
+func (p processes) multiProcess() bool { return p.workers > 1 }
 
-func pythonFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "chdir", Usage: "change to `DIR` before the application is loaded"},
-		&cli.StringFlag{Name: "python", EnvVars: []string{"GOWSGI_PYTHON"},
-			Usage: "the interpreter, a `PATH` such as venv/bin/python (default: VIRTUAL_ENV, .venv, then python3 on PATH)"},
-		&cli.StringFlag{Name: "pythonpath", Usage: "`DIRS`, separated by commas, to import from"},
-		&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set an environment variable, `NAME=VALUE` (repeatable)"},
-		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "debug, info, warning or error: a `LEVEL`"},
-		&cli.IntFlag{Name: "threads", Value: defaultThreads, Usage: "`N` requests run in Python at a time"},
+// processes is how many processes serve, and what they leave in the file system.
+type processes struct {
+	workers     int
+	maxRequests int
+	jitter      int
+	umask       int
+	pidFile     string
+}
+
+// newConfig checks settings and sets the environment's variables.
+func newConfig(app string, v *settings.Values) (*config, error) {
+	cfg := &config{
+		app: app, binds: v.List("bind"), threads: v.Int("threads"),
+		dir: v.String("chdir"), python: v.String("python"),
+		logLevel: logLevel(v.String("loglevel")), accessLog: v.String("accesslog"),
+		graceful: v.Duration("graceful_timeout"),
+		limits: bridge.Limits{
+			Head: http1.Limits{
+				RequestLine: v.Int("limit_request_line"),
+				Fields:      v.Int("limit_request_fields"),
+				FieldSize:   v.Int("limit_request_field_size"),
+			},
+			MaxBody:    int64(v.Int("max_body")),
+			BodyMemory: int64(v.Int("body_memory")),
+			TempDir:    v.String("tmp_upload_dir"),
+			HeadTime:   v.Duration("header_timeout"),
+			IdleTime:   v.Duration("keepalive"),
+			OneRequest: v.Duration("keepalive") == 0,
+			ReadTime:   v.Duration("read_timeout"),
+			BodyRate:   int64(v.Int("min_body_rate")),
+			WriteTime:  v.Duration("write_timeout"),
+		},
+		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
+		debug: v.Bool("debug_errors"),
+		processes: processes{
+			workers: v.Int("workers"), maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"),
+			umask: v.Int("umask"), pidFile: v.String("pidfile"),
+		},
 	}
-}
-
-func serveFlags() []cli.Flag {
-	l := bridge.DefaultLimits()
-	seconds := func(d time.Duration) float64 { return d.Seconds() }
-	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "bind", Aliases: []string{"b"}, Usage: "listen on `ADDRESS`: HOST:PORT, unix:PATH or fd://N (repeatable; default 127.0.0.1:8000)"},
-		&cli.StringFlag{Name: "access-logfile", Usage: "write the access log to `FILE`, - for stdout"},
-		&cli.Float64Flag{Name: "graceful-timeout", Value: 30, Usage: "`SECONDS` that requests may take to finish when the server stops"},
-		&cli.Float64Flag{Name: "keep-alive", Value: seconds(l.IdleTime), Usage: "`SECONDS` an idle connection is kept"},
-		&cli.Float64Flag{Name: "header-timeout", Value: seconds(l.HeadTime), Usage: "`SECONDS` a request's head may take to arrive"},
-		&cli.Float64Flag{Name: "read-timeout", Value: seconds(l.ReadTime), Usage: "`SECONDS` without a byte of a request's body"},
-		&cli.Int64Flag{Name: "min-body-rate", Value: l.BodyRate, Usage: "`BYTES` a second that a request's body has to come in with, measured after the first --read-timeout; 0 for no limit"},
-		&cli.Float64Flag{Name: "write-timeout", Value: seconds(l.WriteTime), Usage: "`SECONDS` without the client taking a byte of its answer"},
-		&cli.IntFlag{Name: "limit-request-line", Value: l.Head.RequestLine, Usage: "`BYTES` of a request line"},
-		&cli.IntFlag{Name: "limit-request-fields", Value: l.Head.Fields, Usage: "header fields in a request, `N`"},
-		&cli.IntFlag{Name: "limit-request-field_size", Aliases: []string{"limit-request-field-size"}, Value: l.Head.FieldSize, Usage: "`BYTES` of a header field"},
-		&cli.Int64Flag{Name: "max-body", Usage: "`BYTES` of a request's body, 0 for no limit"},
-		&cli.Int64Flag{Name: "body-memory", Value: l.BodyMemory, Usage: "`BYTES` of a request's body kept in memory; a longer one goes to a temporary file"},
-		&cli.StringFlag{Name: "header-map", Value: "drop", Usage: "what to do with header names that have an underscore: drop, refuse or dangerous, a `MODE`"},
-		&cli.StringFlag{Name: "forwarded-allow-ips", Value: "127.0.0.1,::1", EnvVars: []string{"FORWARDED_ALLOW_IPS"},
-			Usage: "believe X-Forwarded-For, X-Forwarded-Proto and Forwarded from these `ADDRESSES` and networks, by commas; * for all"},
-		&cli.StringFlag{Name: "forwarder-headers", Value: "SCRIPT_NAME,PATH_INFO",
-			Usage: "`NAMES` with an underscore, by commas, that those addresses may send"},
-		&cli.StringFlag{Name: "secure-scheme-headers", Value: "X-FORWARDED-PROTOCOL=ssl,X-FORWARDED-PROTO=https,X-FORWARDED-SSL=on",
-			Usage: "`NAME=VALUE`s, by commas, by which those addresses say https"},
-		&cli.BoolFlag{Name: "forwarded-host", Usage: "believe X-Forwarded-Host, X-Forwarded-Port and Forwarded's host from those addresses too; the proxy must set or remove them"},
-		&cli.StringFlag{Name: "proxy-protocol", Value: "off", Usage: "take the PROXY protocol at the start of a connection: off, v1, v2 or auto, a `MODE`"},
-		&cli.StringFlag{Name: "proxy-allow-from", Aliases: []string{"proxy-allow-ips"}, Value: "127.0.0.1,::1", Usage: "`ADDRESSES` and networks, by commas, whose PROXY protocol is believed; * for all"},
-		&cli.BoolFlag{Name: "debug-errors", Usage: "show clients the traceback of what failed: never in production"},
-		&cli.IntFlag{Name: "queue-size", Value: 2048, Usage: "`N` requests may wait for a thread; further ones get 503"},
-		&cli.Float64Flag{Name: "queue-timeout", Value: 30, Usage: "`SECONDS` a request may wait for a thread before it gets 503"},
+	if path := v.String("pythonpath"); path != "" {
+		cfg.pythonPath = strings.Split(path, ",")
 	}
-}
-
-// What a time in seconds may be: a millisecond to about 30 years.
-const (
-	minSeconds = 0.001
-	maxSeconds = 1_000_000_000
-)
-
-func runConfig(c *cli.Context) (*config, error) {
-	cfg, err := pythonConfig(c)
-	if err != nil {
+	if err := cfg.workerClass(v); err != nil {
 		return nil, err
 	}
-	cfg.binds = c.StringSlice("bind")
-	if len(cfg.binds) == 0 {
-		cfg.binds = []string{"127.0.0.1:8000"}
+	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
+		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
-	cfg.accessLog = c.String("access-logfile")
-	seconds := func(name string) time.Duration {
-		s := c.Float64(name)
-		if !(s >= minSeconds && s <= maxSeconds) && err == nil { // NaN is neither
-			err = fmt.Errorf("--%s %v: it must be from %v to %v seconds", name, s, minSeconds, maxSeconds)
-		}
-		return time.Duration(s * float64(time.Second))
+	var err error
+	if cfg.rules, err = newRules(v); err != nil {
+		return nil, err
 	}
-	cfg.graceful = seconds("graceful-timeout")
-	cfg.limits = bridge.Limits{
-		Head: http1.Limits{
-			RequestLine: c.Int("limit-request-line"),
-			Fields:      c.Int("limit-request-fields"),
-			FieldSize:   c.Int("limit-request-field_size"),
-		},
-		MaxBody:    c.Int64("max-body"),
-		BodyMemory: c.Int64("body-memory"),
-		HeadTime:   seconds("header-timeout"),
-		IdleTime:   seconds("keep-alive"),
-		ReadTime:   seconds("read-timeout"),
-		BodyRate:   c.Int64("min-body-rate"),
-		WriteTime:  seconds("write-timeout"),
+	if cfg.proxy, err = newProxyProtocol(v); err != nil {
+		return nil, err
 	}
-	cfg.pool = bridge.PoolLimits{Queue: c.Int("queue-size"), Wait: seconds("queue-timeout")}
-	for _, name := range []string{"max-body", "body-memory", "min-body-rate"} {
-		if c.Int64(name) < 0 && err == nil {
-			err = fmt.Errorf("--%s %d: it must not be negative", name, c.Int64(name))
-		}
+	if cfg.tls, err = newTLS(v); err != nil {
+		return nil, err
 	}
-	for _, bind := range cfg.binds {
-		if bind == "" && err == nil {
-			err = errors.New("--bind: the address is empty")
-		}
-	}
-	if err == nil {
-		cfg.rules, err = rulesConfig(c)
-	}
-	if err == nil {
-		cfg.proxy, err = proxyConfig(c)
-	}
-	if err == nil {
-		cfg.processes, err = processConfig(c)
-	}
-	cfg.debug = c.Bool("debug-errors")
-	for _, name := range []string{"limit-request-line", "limit-request-fields", "limit-request-field_size", "queue-size"} {
-		if c.Int(name) <= 0 && err == nil {
-			err = fmt.Errorf("--%s %d: it must be more than 0", name, c.Int(name))
-		}
-	}
-	return cfg, err
+	return cfg, setEnvironment(v)
 }
 
-func rulesConfig(c *cli.Context) (*wsgi.Rules, error) {
+func setEnvironment(v *settings.Values) error {
+	for _, pair := range v.List("raw_env") {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair, err)
+		}
+	}
+	return nil
+}
+
+func logLevel(name string) hclog.Level {
+	switch name {
+	case "warning":
+		return hclog.Warn
+	case "critical":
+		return hclog.Error
+	}
+	return hclog.LevelFromString(name)
+}
+
+func newRules(v *settings.Values) (*wsgi.Rules, error) {
 	script := strings.TrimRight(os.Getenv("SCRIPT_NAME"), "/")
 	if script != "" && script[0] != '/' {
 		return nil, fmt.Errorf("SCRIPT_NAME is %q: it must begin with a slash", script)
 	}
-	rules := &wsgi.Rules{Host: c.Bool("forwarded-host"), ScriptName: []byte(script)}
+	rules := &wsgi.Rules{Host: v.Bool("forwarded_host"), ScriptName: []byte(script)}
 	var err error
-	if rules.HeaderMap, err = wsgi.ParseHeaderMap(c.String("header-map")); err != nil {
-		return nil, fmt.Errorf("--header-map %w", err)
+	if rules.HeaderMap, err = wsgi.ParseHeaderMap(v.String("header_map")); err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Where("header_map"), err)
 	}
-	if rules.Proxies, err = wsgi.ParseNetworks(c.String("forwarded-allow-ips")); err != nil {
-		return nil, fmt.Errorf("--forwarded-allow-ips: %w", err)
+	if rules.Proxies, err = wsgi.ParseNetworks(v.String("forwarded_allow_ips")); err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Where("forwarded_allow_ips"), err)
 	}
-	for name := range strings.SplitSeq(c.String("forwarder-headers"), ",") {
+	for name := range strings.SplitSeq(v.String("forwarder_headers"), ",") {
 		if name = strings.ToUpper(strings.TrimSpace(name)); name != "" {
 			rules.ForwarderNames = append(rules.ForwarderNames, name)
 		}
 	}
-	for pair := range strings.SplitSeq(c.String("secure-scheme-headers"), ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if !ok && pair != "" {
-			return nil, fmt.Errorf("--secure-scheme-headers: %q is not NAME=VALUE", pair)
+	for name, value := range v.Dict("secure_scheme_headers") {
+		text, ok := value.(string)
+		if !ok {
+			return nil, fmt.Errorf("%s: %s has %v: it must be a text", v.Where("secure_scheme_headers"), name, value)
 		}
-		if ok {
-			rules.SecureScheme = append(rules.SecureScheme, wsgi.SchemeField{Name: strings.ToLower(name), HTTPS: value})
-		}
+		rules.SecureScheme = append(rules.SecureScheme, wsgi.SchemeField{Name: strings.ToLower(name), HTTPS: text})
 	}
+	slices.SortFunc(rules.SecureScheme, func(a, b wsgi.SchemeField) int { return strings.Compare(a.Name, b.Name) })
 	return rules, nil
 }
 
-func proxyConfig(c *cli.Context) (*bridge.ProxyProtocol, error) {
-	p := &bridge.ProxyProtocol{}
-	switch mode := c.String("proxy-protocol"); mode {
-	case "off":
+// newTLS reads the certificates; nil without any.
+func newTLS(v *settings.Values) (*tls.Config, error) {
+	certificate, key := v.String("certfile"), v.String("keyfile")
+	if certificate == "" {
+		if key != "" {
+			return nil, fmt.Errorf("%s: it needs --certfile too", v.Where("keyfile"))
+		}
 		return nil, nil
+	}
+	if key == "" {
+		key = certificate
+	}
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Where("certfile"), err)
+	}
+	cfg := &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		ClientAuth: []tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert}[v.Int("cert_reqs")],
+	}
+	if path := v.String("ca_certs"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", v.Where("ca_certs"), err)
+		}
+		cfg.ClientCAs = x509.NewCertPool()
+		if !cfg.ClientCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s: there is no certificate in %s", v.Where("ca_certs"), path)
+		}
+	}
+	return cfg, nil
+}
+
+func newProxyProtocol(v *settings.Values) (*bridge.ProxyProtocol, error) {
+	p := &bridge.ProxyProtocol{}
+	switch v.String("proxy_protocol") {
 	case "v1":
 		p.V1 = true
 	case "v2":
 		p.V2 = true
-	case "auto":
+	case "auto", "true":
 		p.V1, p.V2 = true, true
-	default:
-		return nil, fmt.Errorf("--proxy-protocol %s: it must be off, v1, v2 or auto", mode)
+	default: // off, false
+		return nil, nil
 	}
-	allowed, err := wsgi.ParseNetworks(c.String("proxy-allow-from"))
+	allowed, err := wsgi.ParseNetworks(v.String("proxy_allow_ips"))
 	if err != nil {
-		return nil, fmt.Errorf("--proxy-allow-from: %w", err)
+		return nil, fmt.Errorf("%s: %w", v.Where("proxy_allow_ips"), err)
 	}
 	p.Allow = allowed.ContainsPeer
 	return p, nil
 }
 
-// pythonConfig reads what `run` and `check` have in common, and sets the
-// environment's variables.
-func pythonConfig(c *cli.Context) (*config, error) {
-	app, err := appArgument(c)
-	if err != nil {
-		return nil, err
-	}
-	cfg := &config{app: app, threads: c.Int("threads"), dir: c.String("chdir"), python: c.String("python")}
-	if cfg.threads < 1 || cfg.threads > 1000 {
-		return nil, fmt.Errorf("--threads %d: it must be from 1 to 1000", cfg.threads)
-	}
-	if p := c.String("pythonpath"); p != "" {
-		cfg.pythonPath = strings.Split(p, ",")
-	}
-	level := strings.ToLower(c.String("log-level"))
-	switch level {
-	case "warning":
-		level = "warn"
-	case "critical":
-		level = "error"
-	}
-	if cfg.logLevel = hclog.LevelFromString(level); cfg.logLevel == hclog.NoLevel {
-		return nil, fmt.Errorf("--log-level %s: it must be debug, info, warning, error or critical", c.String("log-level"))
-	}
-	for _, pair := range c.StringSlice("env") {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
-			return nil, fmt.Errorf("--env %s: it must be NAME=VALUE", pair)
+// greenThreads is how many threads stand in for gevent's and eventlet's greenlets.
+const greenThreads = 64
+
+// workerClass maps gunicorn's classes of workers to threads.
+func (cfg *config) workerClass(v *settings.Values) error {
+	class := strings.ToLower(v.String("worker_class"))
+	switch {
+	case slices.Contains([]string{"sync", "gthread", "gunicorn.workers.sync.syncworker", "gunicorn.workers.gthread.threadworker"}, class):
+		return nil
+	case strings.Contains(class, "gevent"), strings.Contains(class, "eventlet"), strings.Contains(class, "tornado"):
+		if !v.IsSet("threads") {
+			cfg.threads = greenThreads
 		}
-		if err := os.Setenv(name, value); err != nil {
-			return nil, fmt.Errorf("--env %s: %w", pair, err)
-		}
+		cfg.warnings = append(cfg.warnings, fmt.Sprintf("%s: there are no such workers; %d threads run the application instead (--threads)", v.Where("worker_class"), cfg.threads))
+		return nil
+	case strings.Contains(class, "uvicorn"), strings.Contains(class, "asgi"):
+		return fmt.Errorf("%s: ASGI applications are not served: use uvicorn or granian for those", v.Where("worker_class"))
 	}
-	return cfg, nil
+	return fmt.Errorf("%s: only sync and gthread, and gevent and eventlet as threads, can be had: classes of workers are gunicorn's own code", v.Where("worker_class"))
 }

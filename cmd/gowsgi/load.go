@@ -40,12 +40,17 @@ func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Inte
 	if err == nil {
 		return in, app, nil
 	}
+	return nil, 0, bootError(cfg.app, err)
+}
+
+// bootError is that an application did not load, with its exit code.
+func bootError(app string, err error) error {
 	code := exitBoot
 	var raised *pyembed.Error
 	if errors.As(err, &raised) && raised.ExitCode != 0 {
 		code = raised.ExitCode
 	}
-	return nil, 0, &exitError{code: code, err: fmt.Errorf("cannot load the application %q: %w", cfg.app, err)}
+	return &exitError{code: code, err: fmt.Errorf("cannot load the application %q: %w", app, err)}
 }
 
 // reportTo logs what applications raise.

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,49 +18,7 @@ import (
 	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/hashicorp/go-hclog"
-	"github.com/urfave/cli/v2"
 )
-
-func processFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.IntFlag{Name: "workers", Aliases: []string{"w"}, Value: 1, EnvVars: []string{"WEB_CONCURRENCY"},
-			Usage: "`N` processes that run the application, under a master from 2 on"},
-		&cli.IntFlag{Name: "max-requests", Usage: "replace a worker that has served `N` requests; 0 for never"},
-		&cli.IntFlag{Name: "max-requests-jitter", Usage: "up to `N` requests more, by chance, so that workers are not replaced at the same time"},
-		&cli.StringFlag{Name: "umask", Value: "0", Usage: "the `MASK` of the file mode of unix sockets, such as 0o007"},
-		&cli.StringFlag{Name: "pid", Aliases: []string{"p"}, Usage: "write the process's number to `FILE`"},
-	}
-}
-
-// processes is how many processes serve, and what they leave in the file system.
-type processes struct {
-	workers     int
-	maxRequests int
-	jitter      int
-	umask       int
-	pidFile     string
-}
-
-func processConfig(c *cli.Context) (processes, error) {
-	p := processes{
-		workers: c.Int("workers"), maxRequests: c.Int("max-requests"),
-		jitter: c.Int("max-requests-jitter"), pidFile: c.String("pid"),
-	}
-	if p.workers < 1 || p.workers > 1000 {
-		return p, fmt.Errorf("--workers %d: it must be from 1 to 1000", p.workers)
-	}
-	for _, name := range []string{"max-requests", "max-requests-jitter"} {
-		if c.Int(name) < 0 {
-			return p, fmt.Errorf("--%s %d: it must not be negative", name, c.Int(name))
-		}
-	}
-	mask, err := strconv.ParseUint(c.String("umask"), 0, 9)
-	if err != nil {
-		return p, fmt.Errorf("--umask %s: it must be a file mode, such as 0o007", c.String("umask"))
-	}
-	p.umask = int(mask)
-	return p, nil
-}
 
 // underMaster tells whether a master is needed: one process has nobody to replace it.
 func (p processes) underMaster() bool { return p.workers > 1 || p.maxRequests > 0 }

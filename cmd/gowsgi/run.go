@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,14 +29,14 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
 			"Without one it is `application`, else `app`.",
-		Flags: slices.Concat(serveFlags(), processFlags(), pythonFlags()), OnUsageError: usageError,
+		Flags: flagsOf(), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
 			env := os.Environ() // before --env changes it
 			link, err := master.Join(listen.FromFD)
 			if err != nil {
 				return err
 			}
-			cfg, err := runConfig(c)
+			cfg, err := commandConfig(c)
 			if err != nil {
 				return err
 			}
@@ -100,7 +99,7 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
-		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, Debug: cfg.debug,
+		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)

@@ -30,10 +30,11 @@ var mayImport = map[string][]string{
 	"internal/master":    {},
 	"internal/reload":    {},
 	"internal/service":   {},
+	"internal/settings":  {},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
 	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
-		"internal/reload", "internal/service", "pyembed", "python"},
+		"internal/reload", "internal/service", "internal/settings", "pyembed", "python"},
 	"internal/deps": {},
 }
 

@@ -28,6 +28,7 @@ __all__ = [
     "FileWrapper",
     "base_environ",
     "before_exit",
+    "configure",
     "describe_error",
     "dump_stacks",
     "format_exception",
@@ -70,8 +71,9 @@ def setup(options_json: str) -> None:
     Args:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
-            ``threads`` (int, 1), ``multiprocess`` (bool) and
-            ``owned_signals`` (list of names).
+            ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
+            (list of names) and ``deferred`` (bool): ``configure`` will be called
+            with what it takes once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -86,10 +88,27 @@ def setup(options_json: str) -> None:
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
-    _server.threads = options.get("threads", 1)
-    _server.multiprocess = options.get("multiprocess", False)
     sys.argv = list(options.get("argv") or ["gowsgi"])
     _flush_at_line_ends()
+    if not options.get("deferred"):
+        configure(options)
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Takes the options of ``setup`` that a configuration file may decide.
+
+    Args:
+        options: ``chdir``, ``pythonpath``, ``threads`` and ``multiprocess`` as
+            ``setup`` has them, and ``env`` (list of "NAME=VALUE").
+
+    Raises:
+        SetupError: If the folder cannot be entered.
+    """
+    for pair in options.get("env") or []:
+        name, _, value = pair.partition("=")
+        os.environ[name] = value
+    _server.threads = options.get("threads", 1)
+    _server.multiprocess = options.get("multiprocess", False)
     _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
 
 
