@@ -31,9 +31,11 @@ __all__ = [
     "configure",
     "describe_error",
     "dump_stacks",
+    "failure",
     "format_exception",
     "info",
     "load",
+    "new_files",
     "open_body",
     "register_thread",
     "run_exit_handlers",
@@ -56,6 +58,7 @@ class _Server:
         self.guard = SignalGuard(lambda text: self.errors.write(text))
         self.threads = 1
         self.multiprocess = False
+        self.failure: apps.AppError | None = None
         self.is_set_up = False
 
 
@@ -114,7 +117,24 @@ def configure(options: dict[str, Any]) -> None:
 
 def load(spec: str) -> Callable[..., Any]:
     """Returns the application that a spec names; see ``gowsgi.apps.load``."""
-    return apps.load(spec)
+    apps.parse(spec)  # an error in it is not the app's, and no save mends it
+    try:
+        return apps.load(spec)
+    except apps.AppError as exc:
+        _server.failure = exc
+        raise
+
+
+def failure() -> apps.AppError | None:
+    """Returns why the app did not load, or None."""
+    return _server.failure
+
+
+def new_files() -> str:
+    """Returns the app's files; see ``gowsgi.reload.new_files``. Any thread."""
+    from gowsgi import reload
+
+    return reload.new_files()
 
 
 def base_environ() -> dict[str, Any]:
