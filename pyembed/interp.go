@@ -30,6 +30,7 @@ type Options struct {
 	Threads      int      `json:"threads"`  // how many executors Serve starts
 	MultiProcess bool     `json:"multiprocess"`
 	OwnedSignals []string `json:"owned_signals"` // the application must not replace these
+	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any
@@ -39,6 +40,8 @@ type Interpreter struct {
 	options Options
 	main    *thread
 	calls   chan func()
+	watch   *thread // of Watch
+	aside   chan func()
 }
 
 var started atomic.Bool

@@ -48,6 +48,7 @@ type processes struct {
 	jitter      int
 	umask       int
 	pidFile     string
+	reload      reloading
 }
 
 // newConfig checks settings and sets the environment's variables.
@@ -77,7 +78,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		debug: v.Bool("debug_errors"),
 		processes: processes{
 			workers: v.Int("workers"), maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"),
-			umask: v.Int("umask"), pidFile: v.String("pidfile"),
+			umask: v.Int("umask"), pidFile: v.String("pidfile"), reload: newReloading(v),
 		},
 	}
 	if path := v.String("pythonpath"); path != "" {

@@ -23,7 +23,8 @@ func newLogger(level hclog.Level, w io.Writer) hclog.Logger {
 	})
 }
 
-// loadApp starts Python and imports the application. Its errors carry exit codes.
+// loadApp starts Python and imports the application. Its errors carry exit codes;
+// the interpreter comes with one that is the application's.
 func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Interpreter, pyembed.App, error) {
 	py, err := pyembed.Find(ctx, cfg.python, cfg.dir)
 	if err != nil {
@@ -32,6 +33,7 @@ func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Inte
 	in, err := pyembed.Start(py, pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
 		ErrorFD: 2, Threads: cfg.threads, MultiProcess: multiProcess, OwnedSignals: ownedSignals,
+		Reload: cfg.reload.on,
 	})
 	if err != nil {
 		return nil, 0, &exitError{code: exitConfig, err: fmt.Errorf("starting Python %s: %w", py.Version, err)}
@@ -40,7 +42,7 @@ func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Inte
 	if err == nil {
 		return in, app, nil
 	}
-	return nil, 0, bootError(cfg.app, err)
+	return in, 0, bootError(cfg.app, err)
 }
 
 // bootError is that an application did not load, with its exit code.

@@ -21,7 +21,7 @@ import (
 )
 
 // underMaster tells whether a master is needed: one process has nobody to replace it.
-func (p processes) underMaster() bool { return p.workers > 1 || p.maxRequests > 0 }
+func (p processes) underMaster() bool { return p.workers > 1 || p.maxRequests > 0 || p.reload.on }
 
 // notify tells systemd; that it cannot be told is no reason not to serve.
 func notify(log hclog.Logger, state string) {
@@ -42,6 +42,9 @@ func lead(cfg *config, env []string, log hclog.Logger, stderr io.Writer) error {
 		return err
 	}
 	defer sockets.Remove()
+	if cfg.reload.on {
+		log.Warn("--reload is for development: clients see the traceback of an application that does not load")
+	}
 	urls := sockets.URLs()
 	files, err := sockets.Files()
 	if err != nil {
@@ -96,18 +99,26 @@ func work(cfg *config, link *master.Link, log hclog.Logger) error {
 			signals <- syscall.SIGTERM
 		}
 	}()
+	files, err := cfg.reload.start(link, log)
+	if err != nil {
+		link.Failed(exitConfig, err.Error())
+		return &exitError{code: exitConfig, err: err, silent: true}
+	}
 	p := &place{
-		log: log, listeners: link.Listeners, signals: signals, multiProcess: true,
+		log: log, listeners: link.Listeners, signals: signals, multiProcess: true, reload: files,
 		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
 		stopping: func() {
 			draining.Store(true)
 			link.Draining()
+			if files != nil {
+				files.stop()
+			}
 		},
 	}
 	if cfg.maxRequests > 0 {
 		p.prepare = counted(int64(cfg.maxRequests+rand.IntN(cfg.jitter+1)), link.Spent)
 	}
-	err := p.serve(cfg)
+	err = p.serve(cfg)
 	if err == nil {
 		return nil
 	}

@@ -87,6 +87,7 @@ type place struct {
 	signals      <-chan os.Signal
 	multiProcess bool
 	prepare      func(prepare) prepare // nil: as it is
+	reload       *reloader             // nil: the application's files are not watched
 	serving      func(*pyembed.Python) // called when requests are accepted
 	stopping     func()                // called when no more are
 }
@@ -134,8 +135,11 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
+		defer close(loaded)
 		in, app, err = loadApp(context.Background(), cfg, p.multiProcess)
-		close(loaded)
+		if p.reload != nil {
+			app, err = p.reload.loaded(in, app, err)
+		}
 	}()
 	select {
 	case <-loaded:

@@ -33,6 +33,7 @@ type Master struct {
 	booted    bool      // every worker has served once
 	again     bool      // a reload was asked for before that
 	what      string    // the last worker's own description
+	saved     saved
 	stopping  bool
 	result    error
 }
@@ -234,6 +235,10 @@ func (m *Master) happened(e event) {
 	case e.message.Kind == kindSpent:
 		m.Log.Info("replacing a worker that has served its number of requests", "worker", w.pid)
 		w.spent = true
+	case e.message.Kind == kindChanged:
+		m.changed(e.message)
+	case e.message.Kind == kindBroken:
+		m.broken(w, e.message)
 	case e.message.Kind == kindDraining:
 		w.to(draining)
 		w.process.deadBy = time.Now().Add(m.Grace)

@@ -75,8 +75,9 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names) and ``deferred`` (bool): ``configure`` will be called
-            with what it takes once that is known.
+            (list of names), ``reload`` (bool): the app's files are edited all the
+            time, and ``deferred`` (bool): ``configure`` will be called with what
+            it takes once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -85,6 +86,10 @@ def setup(options_json: str) -> None:
 
     options: dict[str, Any] = loads(options_json)
     _server.guard.install(options.get("owned_signals") or ())
+    if options.get("reload"):
+        from gowsgi import reload
+
+        reload.keep_no_fresh_bytecode()
     if _server.is_set_up:
         return
     _server.is_set_up = True
@@ -130,11 +135,11 @@ def failure() -> apps.AppError | None:
     return _server.failure
 
 
-def new_files() -> str:
-    """Returns the app's files; see ``gowsgi.reload.new_files``. Any thread."""
+def new_files(known: str) -> str:
+    """Returns the app's files; see ``gowsgi.reload.new_files``. One thread at a time."""
     from gowsgi import reload
 
-    return reload.new_files()
+    return reload.new_files(known)
 
 
 def base_environ() -> dict[str, Any]:

@@ -19,25 +19,34 @@ if TYPE_CHECKING:
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _PACKAGES = tuple(_STDLIB + name + os.sep for name in ("site-packages", "dist-packages"))
 
-_seen: set[str] = set()
+# Seconds: the one that a source's time stands for, and one that compiling may take.
+_FRESH = 2
+
+_seen: set[str] = set()  # names of files, as modules and tracebacks have them
+_found: list[str] = []
 
 
-def new_files() -> str:
-    """Tells which files the app is made of, each only once.
+def new_files(known: str) -> str:
+    """Tells which files the app is made of.
+
+    Args:
+        known: How many of them the caller knows. They keep their order: an answer
+            that got lost is repeated.
 
     Returns:
-        A JSON list of the absolute paths that no call before has returned: of the
-        modules imported since, and of what the error is about that kept the app
-        from loading, if so. Files that would mend that may not exist.
+        A JSON list of the absolute paths of the further ones: those of imported
+        modules, and of what the error is about that kept the app from loading, if
+        one did. A file that would mend that may not exist.
     """
     from json import dumps
 
     from gowsgi import embed
 
+    _found.extend(_unseen(module_files()))
     failure = embed.failure()
-    if failure is None:
-        return dumps(list(_unseen(module_files())))
-    return dumps(list(_unseen([*module_files(), *error_files(failure)])))
+    if failure is not None:
+        _found.extend(_unseen(error_files(failure)))
+    return dumps(_found[int(known) :])
 
 
 def module_files() -> Iterator[str]:
@@ -122,6 +131,29 @@ def failing_app() -> Callable[..., Any]:
     if failure is None:
         raise LookupError("no application has failed to load")
     return failing(failure)
+
+
+def keep_no_fresh_bytecode() -> None:
+    """Makes imports write no .pyc for sources that were saved a moment ago.
+
+    A .pyc names its source's time in whole seconds and its size. One made between
+    two saves in the same second would stand for the second save too if that left
+    the size alone, and that save would never be seen.
+    """
+    from importlib.machinery import SourceFileLoader
+    from time import time
+
+    write = SourceFileLoader._cache_bytecode  # type: ignore[attr-defined]
+
+    def write_unless_fresh(self: SourceFileLoader, source_path: str, bytecode_path: str, data: bytes) -> None:
+        try:
+            fresh = time() - os.stat(source_path).st_mtime < _FRESH
+        except OSError:  # gone again
+            return
+        if not fresh:
+            write(self, source_path, bytecode_path, data)
+
+    SourceFileLoader._cache_bytecode = write_unless_fresh  # type: ignore[attr-defined]
 
 
 def _unseen(names: Iterable[str]) -> Iterator[str]:

@@ -11,13 +11,16 @@ from gowsgi import apps, embed, reload
 def fresh(monkeypatch):
     """Nothing was asked before, and nothing has failed."""
     monkeypatch.setattr(reload, "_seen", set())
+    monkeypatch.setattr(reload, "_found", [])
     monkeypatch.setattr(embed._server, "failure", None)
 
 
 def below(folder):
     """Returns what new_files() says of a folder, by relative paths."""
     prefix = f"{folder}/"
-    return sorted(path.removeprefix(prefix) for path in json.loads(embed.new_files()) if path.startswith(prefix))
+    files = json.loads(embed.new_files("0"))
+    assert len(files) == len(set(files))
+    return sorted(path.removeprefix(prefix) for path in files if path.startswith(prefix))
 
 
 def load(spec):
@@ -29,18 +32,20 @@ def load(spec):
 GOOD = "def app(environ, start_response): pass"
 
 
-def test_modules_of_the_app_once(project):
+def test_modules_of_the_app(project):
     folder = project(site__helper="", site____init__="", lazy="", myapp="import site_.helper\n" + GOOD)
     (folder / "site").rename(folder / "site_")
     embed.load("myapp:app")
     assert below(folder) == ["myapp.py", "site_/__init__.py", "site_/helper.py"]
-    assert below(folder) == []
+    known = str(len(json.loads(embed.new_files("0"))))
+    assert embed.new_files(known) == "[]"
     __import__("lazy")
-    assert below(folder) == ["lazy.py"]
+    assert json.loads(embed.new_files(known)) == [f"{folder}/lazy.py"]
+    assert json.loads(embed.new_files(known)) == [f"{folder}/lazy.py"]
 
 
 def test_packages_count_and_the_standard_library_does_not():
-    files = json.loads(embed.new_files())
+    files = json.loads(embed.new_files("0"))
     assert json.__file__ not in files
     assert pytest.__file__ in files
     assert not [path for path in files if "<" in path or not path.startswith("/")]
@@ -82,7 +87,7 @@ def test_odd_entries_of_sys_modules(monkeypatch):
     odd = types.ModuleType("odd")
     odd.__file__ = 3
     monkeypatch.setitem(sys.modules, "odd", odd)
-    assert json.loads(embed.new_files())
+    assert json.loads(embed.new_files("0"))
 
 
 CHAINED = """
@@ -120,6 +125,10 @@ def test_where_a_missing_module_could_be_made(project):
     folder = project(myapp="import package.gone", package____init__="")
     load("myapp:app")
     assert below(folder) == ["myapp.py", "package/__init__.py", "package/gone.py", "package/gone/__init__.py"]
+
+
+def test_where_the_app_itself_could_be_made(project):
+    folder = project()
     load("nothing.at.all:app")
     assert below(folder) == ["nothing.py", "nothing/__init__.py"]
 
@@ -155,6 +164,22 @@ def test_the_failing_app_shows_the_hint(project):
     body = b"".join(reload.failing(exc)({}, lambda *args: None)).decode()
     assert body.splitlines()[0] == "there is no module 'myap'"
     assert body.splitlines()[-1] == "hint: did you mean myapp:app?"
+
+
+def test_no_bytecode_of_what_was_just_saved(child):
+    code = """
+        import json, os, sys, time
+        from gowsgi import embed
+        embed.setup(json.dumps({"reload": True}))
+        for name, age in {"old": 60, "fresh": 0, "coming": -60}.items():
+            with open(f"{name}.py", "w") as file:
+                file.write("here = 1")
+            os.utime(f"{name}.py", (time.time() - age,) * 2)
+            assert __import__(name).here == 1
+        sys.modules["old"].__loader__._cache_bytecode("/nowhere.py", "/nowhere.pyc", b"")
+        print(json.dumps(sorted(name.partition(".")[0] for name in os.listdir("__pycache__"))))
+    """
+    assert child.json(code, PYTHONDONTWRITEBYTECODE="") == ["old"]
 
 
 def test_nothing_stands_in_for_what_cannot_be_mended(project):

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gowsgi/gowsgi/internal/reload"
+	"github.com/gowsgi/gowsgi/internal/settings"
+	"github.com/gowsgi/gowsgi/pyembed"
+	"github.com/hashicorp/go-hclog"
+)
+
+// reloading is what --reload asks for.
+type reloading struct {
+	on     bool
+	engine reload.Engine
+	extra  []string // files and patterns beside the application's own
+}
+
+func newReloading(v *settings.Values) reloading {
+	return reloading{
+		on: v.Bool("reload"), engine: reload.Engine(v.String("reload_engine")), extra: v.List("reload_extra_files"),
+	}
+}
+
+// reloader is --reload in a worker: it watches the files that its application is
+// made of, and has another one served where that does not load.
+type reloader struct {
+	log     hclog.Logger
+	master  reloadMaster
+	watcher *reload.Watcher
+	begun   time.Time // before the application's files were read
+	known   int       // of the application's files, all watched
+	end     chan struct{}
+	ended   chan struct{} // Python is asked no more
+}
+
+// reloadMaster hears of what happens; it decides what to do.
+type reloadMaster interface {
+	Changed(path string, modified time.Time)
+	Broken(text string)
+}
+
+// start watches the files that are named; it returns nil without --reload.
+func (r reloading) start(to reloadMaster, log hclog.Logger) (*reloader, error) {
+	if !r.on {
+		return nil, nil
+	}
+	watcher, err := reload.Watch(reload.Options{Engine: r.engine, Extra: r.extra, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("--reload: %w", err)
+	}
+	return &reloader{
+		log: log, master: to, watcher: watcher, begun: time.Now(),
+		end: make(chan struct{}), ended: make(chan struct{}),
+	}, nil
+}
+
+// loaded takes what came of loading the application, and returns what to serve: if
+// it failed, an application that shows why.
+func (r *reloader) loaded(in *pyembed.Interpreter, app pyembed.App, err error) (pyembed.App, error) {
+	if in == nil {
+		return app, err
+	}
+	if err != nil {
+		stand, none := in.Load("gowsgi.reload:failing_app()")
+		if none != nil {
+			return app, err // no save would mend it
+		}
+		_, text := failure(err)
+		r.master.Broken(text)
+		app = stand
+	}
+	if err := in.Watch(); err != nil {
+		return 0, fmt.Errorf("starting a thread: %w", err)
+	}
+	r.learn(in, r.begun)
+	go r.forward()
+	go r.follow(in)
+	return app, nil
+}
+
+// forward passes changes on.
+func (r *reloader) forward() {
+	for {
+		select {
+		case <-r.end:
+			return
+		case c := <-r.watcher.Changes():
+			r.master.Changed(c.Path, c.Modified)
+		}
+	}
+}
+
+// follow has files watched that belong to modules that are imported later.
+func (r *reloader) follow(in *pyembed.Interpreter) {
+	defer close(r.ended)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.end:
+			return
+		case <-tick.C:
+			r.learn(in, time.Time{})
+		}
+	}
+}
+
+// answerTime is how long Python is waited for; it is asked again a second later.
+const answerTime = 10 * time.Second
+
+// learn asks Python for the files that are not known yet.
+func (r *reloader) learn(in *pyembed.Interpreter, since time.Time) {
+	known := strconv.Itoa(r.known)
+	text, err := in.Aside(answerTime, "new_files", &known)
+	var files []string
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &files)
+	}
+	if err != nil {
+		r.log.Debug("asking for the application's files", "error", err)
+		return
+	}
+	r.known += len(files)
+	if len(files) > 0 {
+		r.watcher.Add(since, files...)
+	}
+}
+
+// stop ends the watching: this worker's files are not its master's concern any more.
+// It waits for Python, which must not be asked while it ends.
+func (r *reloader) stop() {
+	close(r.end)
+	r.watcher.Close()
+	select {
+	case <-r.ended:
+	case <-time.After(time.Second):
+	}
+}
