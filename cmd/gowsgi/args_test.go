@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/reload"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
@@ -97,8 +98,9 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1}, logLevel: hclog.Info,
-		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, logLevel: hclog.Info,
+		processes: processes{workers: 1, reload: reloading{engine: reload.Auto}},
+		graceful:  30 * time.Second, limits: bridge.DefaultLimits(),
 		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
@@ -121,7 +123,8 @@ func TestEveryFlag(t *testing.T) {
 		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11", "--min-body-rate", "12", "--debug-errors",
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
-		"--umask", "0o007", "-p", "pid")
+		"--umask", "0o007", "-p", "pid",
+		"--reload", "--reload-engine", "poll", "--reload-extra-file", "templates/*.html", "--reload-extra-file", "gone", "-c", "conf.py")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +140,12 @@ func TestEveryFlag(t *testing.T) {
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
-		debug:     true,
-		processes: processes{workers: 3, maxRequests: 14, jitter: 15, umask: 7, pidFile: "pid"},
+		debug: true,
+		processes: processes{
+			workers: 3, maxRequests: 14, jitter: 15, umask: 7, pidFile: "pid",
+			reload: reloading{on: true, engine: reload.Poll, extra: []string{"templates/*.html", "gone", "conf.py"}},
+		},
+		warnings: []string{"--reload-extra-file: there is no gone yet"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -78,9 +78,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		debug: v.Bool("debug_errors"),
 		processes: processes{
 			workers: v.Int("workers"), maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"),
-			umask: v.Int("umask"), pidFile: v.String("pidfile"), reload: newReloading(v),
+			umask: v.Int("umask"), pidFile: v.String("pidfile"),
 		},
 	}
+	cfg.reload, cfg.warnings = newReloading(v)
 	if path := v.String("pythonpath"); path != "" {
 		cfg.pythonPath = strings.Split(path, ",")
 	}

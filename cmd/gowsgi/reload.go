@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gowsgi/gowsgi/internal/reload"
@@ -19,10 +21,24 @@ type reloading struct {
 	extra  []string // files and patterns beside the application's own
 }
 
-func newReloading(v *settings.Values) reloading {
-	return reloading{
+// newReloading reads the settings. Its warnings are files that are not there: they
+// are waited for.
+func newReloading(v *settings.Values) (r reloading, warnings []string) {
+	r = reloading{
 		on: v.Bool("reload"), engine: reload.Engine(v.String("reload_engine")), extra: v.List("reload_extra_files"),
 	}
+	if !r.on {
+		return r, nil
+	}
+	for _, path := range r.extra {
+		if _, err := os.Stat(path); err != nil && !reload.IsPattern(path) {
+			warnings = append(warnings, fmt.Sprintf("%s: there is no %s yet", v.Where("reload_extra_files"), path))
+		}
+	}
+	if path := v.String("config"); path != "" && !strings.HasPrefix(path, "python:") {
+		r.extra = append(r.extra[:len(r.extra):len(r.extra)], strings.TrimPrefix(path, "file:"))
+	}
+	return r, warnings
 }
 
 // reloader is --reload in a worker: it watches the files that its application is

@@ -16,7 +16,8 @@ const (
 	searchShare = 20
 )
 
-func isPattern(path string) bool { return strings.ContainsAny(path, wild) }
+// IsPattern tells whether a path in Options.Extra stands for any number of files.
+func IsPattern(path string) bool { return strings.ContainsAny(path, wild) }
 
 // checkPattern tells whether a pattern can be read.
 func checkPattern(pattern string) error {
@@ -75,7 +76,7 @@ func step(dir, part string) []string {
 	switch {
 	case part == recursive:
 		return below(dir)
-	case !isPattern(part):
+	case !IsPattern(part):
 		return []string{filepath.Join(dir, part)}
 	}
 	var found []string

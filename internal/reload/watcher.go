@@ -102,7 +102,7 @@ func prepare(o Options) (*Watcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("watching %s: %w", name, err)
 		}
-		if !isPattern(path) {
+		if !IsPattern(path) {
 			w.learn(path, time.Time{})
 			continue
 		}
