@@ -155,6 +155,24 @@ func TestEveryFlag(t *testing.T) {
 	}
 }
 
+// TestHeadSettings: gunicorn's switches for its parser, and its limits of 0.
+func TestHeadSettings(t *testing.T) {
+	for args, want := range map[string]http1.Limits{
+		"--strip-header-spaces":                {Permit: http1.Permit{HeaderSpaces: true}},
+		"--permit-obsolete-folding":            {Permit: http1.Permit{Folding: true}},
+		"--permit-unconventional-http-method":  {Permit: http1.Permit{AnyMethod: true}},
+		"--permit-unconventional-http-version": {Permit: http1.Permit{AnyVersion: true}},
+		"--casefold-http-method":               {Permit: http1.Permit{CasefoldMethod: true}},
+		"":                                     {},
+	} {
+		cfg, err := parse(t, append([]string{"app", "--limit-request-line=0", "--limit-request-fields=0", "--limit-request-field_size=0"}, strings.Fields(args)...)...)
+		want.FieldSize = http1.DefaultLimits().FieldSize
+		if err != nil || cfg.limits.Head != want {
+			t.Errorf("%q: %+v, %v", args, cfg.limits.Head, err)
+		}
+	}
+}
+
 // TestBothFormsOfAFlag: a repeatable flag may come in its short and its long form.
 func TestBothFormsOfAFlag(t *testing.T) {
 	got, err := parse(t, "app", "-b", ":1", "--bind", ":2", "--bind=:3")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -62,7 +63,16 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			Head: http1.Limits{
 				RequestLine: v.Int("limit_request_line"),
 				Fields:      v.Int("limit_request_fields"),
-				FieldSize:   v.Int("limit_request_field_size"),
+				// 0 is unlimited by gunicorn's manual, and its default by its parser
+				// and its tests: docs/limits.md.
+				FieldSize: cmp.Or(v.Int("limit_request_field_size"), http1.DefaultLimits().FieldSize),
+				Permit: http1.Permit{
+					HeaderSpaces:   v.Bool("strip_header_spaces"),
+					Folding:        v.Bool("permit_obsolete_folding"),
+					AnyMethod:      v.Bool("permit_unconventional_http_method"),
+					AnyVersion:     v.Bool("permit_unconventional_http_version"),
+					CasefoldMethod: v.Bool("casefold_http_method"),
+				},
 			},
 			MaxBody:    int64(v.Int("max_body")),
 			BodyMemory: int64(v.Int("body_memory")),

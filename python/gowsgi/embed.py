@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gowsgi.hooks import Hooks
+
 __all__ = [
     "BodyFile",
     "ErrorStream",
@@ -40,6 +42,8 @@ __all__ = [
     "register_thread",
     "run_exit_handlers",
     "setup",
+    "use_hooks",
+    "worker_hook",
 ]
 
 describe_error = errors.describe
@@ -60,6 +64,7 @@ class _Server:
         self.multiprocess = False
         self.failure: apps.AppError | None = None
         self.is_set_up = False
+        self.hooks: Hooks | None = None
 
 
 _server = _Server()
@@ -121,10 +126,18 @@ def configure(options: dict[str, Any]) -> None:
 
 
 def load(spec: str) -> Callable[..., Any]:
-    """Returns the application that a spec names; see ``gowsgi.apps.load``."""
+    """Returns the application that a spec names; see ``gowsgi.apps.load``.
+
+    Where a configuration file has been read it may be loaded already, and comes
+    with the request hooks around it.
+    """
     apps.parse(spec)  # an error in it is not the app's, and no save mends it
+    if _server.hooks is None or _server.failure is not None:  # gowsgi.reload's in its place
+        load = apps.load
+    else:
+        load = _server.hooks.load
     try:
-        return apps.load(spec)
+        return load(spec)
     except apps.AppError as exc:
         _server.failure = exc
         raise
@@ -140,6 +153,32 @@ def new_files(known: str) -> str:
     from gowsgi import reload
 
     return reload.new_files(known)
+
+
+def use_hooks(hooks: Hooks) -> None:
+    """Takes the hooks of the configuration file, in the process that reads it."""
+    _server.hooks = hooks
+
+
+def worker_hook(request_json: str) -> str:
+    """Runs a hook of the configuration file in a worker. Any thread.
+
+    Args:
+        request_json: An object with ``name``, and ``nr`` if the server knows how
+            many requests the worker has taken.
+
+    Returns:
+        An empty string, also where there is no such hook.
+
+    Raises:
+        BootHookError: If a hook raised without which the worker cannot begin.
+    """
+    if _server.hooks is not None:
+        from json import loads
+
+        request = loads(request_json)
+        _server.hooks.run_in_worker(request["name"], request)
+    return ""
 
 
 def base_environ() -> dict[str, Any]:
