@@ -36,6 +36,9 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if link == nil {
+				defer keepTerminal()()
+			}
 			cfg, err := commandConfig(c)
 			if err != nil {
 				return err
