@@ -1,7 +1,6 @@
 package reload
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,26 +11,24 @@ import (
 const (
 	wild      = "*?["
 	recursive = "**"
-	// A search of a large tree may take this part of one CPU.
-	searchShare = 20
 )
+
+// pattern is a path that stands for any number of files, from a folder on.
+type pattern struct{ base, text string }
 
 // IsPattern tells whether a path in Options.Extra stands for any number of files.
 func IsPattern(path string) bool { return strings.ContainsAny(path, wild) }
 
-// checkPattern tells whether a pattern can be read.
-func checkPattern(pattern string) error {
-	_, err := filepath.Match(goPattern(pattern), "")
-	if err != nil {
-		err = errors.New("the pattern is malformed")
-	}
-	return err
+// isReadable tells whether a pattern is well formed.
+func isReadable(text string) bool {
+	_, err := filepath.Match(goPattern(text), "")
+	return err == nil
 }
 
 // goPattern writes a pattern of Python's as one of package filepath: what negates
 // is [!...] there, and a backslash stands for itself.
-func goPattern(pattern string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(pattern, `\`, `\\`), "[!", "[^")
+func goPattern(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, `\`, `\\`), "[!", "[^")
 }
 
 // search finds what the patterns match, again and again, since files may come.
@@ -40,7 +37,7 @@ func (w *Watcher) search() {
 		started := time.Now()
 		var found []string
 		for _, p := range w.patterns {
-			found = append(found, glob(p)...)
+			found = append(found, p.glob()...)
 		}
 		w.Add(time.Time{}, found...)
 		select {
@@ -51,13 +48,13 @@ func (w *Watcher) search() {
 	}
 }
 
-// glob returns the files that match an absolute pattern, read as Python's
-// glob.glob(pattern, recursive=True) does: ** is any number of folders, and what
-// begins with a dot is matched only by what does so too. Unlike there, ** does not
-// follow links to folders, which may go in circles.
-func glob(pattern string) []string {
-	paths := []string{"/"}
-	for part := range strings.SplitSeq(strings.TrimPrefix(filepath.Clean(pattern), "/"), "/") {
+// glob returns the files that match, read as Python's glob.glob(text,
+// recursive=True) does: ** is any number of folders, and what begins with a dot is
+// matched only by what does so too. Unlike there, ** does not follow links to
+// folders, which may go in circles.
+func (p pattern) glob() []string {
+	paths := []string{p.base}
+	for part := range strings.SplitSeq(strings.TrimPrefix(filepath.Clean(p.text), "/"), "/") {
 		var next []string
 		for _, dir := range paths {
 			next = append(next, step(dir, part)...)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestGlob: expectations are those of Python's glob.glob(pattern, recursive=True),
@@ -20,7 +21,7 @@ func TestGlob(t *testing.T) {
 	}
 	must(t, os.Symlink(dir, filepath.Join(dir, "sub", "loop")))
 	must(t, os.Symlink(filepath.Join(dir, "a.html"), filepath.Join(dir, "link.html")))
-	for pattern, want := range map[string]string{
+	for text, want := range map[string]string{
 		"*.html":          "a.html link.html é.html",
 		"*.htm?":          "a.html link.html é.html",
 		"?.html":          "a.html é.html",
@@ -33,25 +34,35 @@ func TestGlob(t *testing.T) {
 		"**/deep/*":       "sub/deep/e.html",
 		"**/**/e.html":    "sub/deep/e.html",
 		"sub/**":          "sub/d.html sub/deep/e.html",
-		"sub/loop/*.html": "a.html link.html é.html",
+		"sub/loop/*.html": "sub/loop/a.html sub/loop/link.html sub/loop/é.html",
 		"x[[]1].txt":      "x[1].txt",
 		`*\*`:             `back\slash.txt`,
 		"nothing/*":       "",
 		"a.html/*":        "",
 		"**.html":         "a.html link.html é.html",
 	} {
-		var got []string
-		for _, path := range glob(filepath.Join(dir, pattern)) {
-			got = append(got, strings.TrimPrefix(path, dir+"/"))
-		}
-		if pattern == "sub/loop/*.html" {
-			for i := range got {
-				got[i] = filepath.Base(got[i])
+		for _, p := range []pattern{{dir, text}, {dir, "./" + text}, {"/", filepath.Join(dir, text)}} {
+			var got []string
+			for _, path := range p.glob() {
+				got = append(got, strings.TrimPrefix(path, dir+"/"))
+			}
+			slices.Sort(got)
+			if got := strings.Join(got, " "); got != want {
+				t.Errorf("%v: %s, want %s", p, got, want)
 			}
 		}
-		slices.Sort(got)
-		if got := strings.Join(got, " "); got != want {
-			t.Errorf("%s: %s, want %s", pattern, got, want)
-		}
 	}
+}
+
+// TestGlobBase: what the folder is called is no part of the pattern.
+func TestGlobBase(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a]*")
+	path := filepath.Join(dir, "x.html")
+	write(t, path, "")
+	t.Chdir(dir)
+	w := watch(t, Options{Extra: []string{"x.html", "*.html"}})
+	done(w)
+	time.Sleep(2 * quick)
+	write(t, path, "x")
+	expect(t, w, path)
 }

@@ -40,7 +40,7 @@ type Watcher struct {
 	engine   Engine
 	log      hclog.Logger
 	every    time.Duration
-	patterns []string
+	patterns []pattern
 	adds     chan addition
 	changes  chan Change
 	done     chan struct{}
@@ -69,6 +69,10 @@ const (
 	// no more come for settleTime, or after settleLimit.
 	settleTime  = 50 * time.Millisecond
 	settleLimit = 500 * time.Millisecond
+	// Where looking takes long, as on a network, it may take this part of the time,
+	// and so may searching.
+	lookShare   = 5
+	searchShare = 20
 )
 
 // Watch starts watching. The error is a pattern's or an engine's name.
@@ -97,19 +101,23 @@ func prepare(o Options) (*Watcher, error) {
 	if w.every == 0 {
 		w.every = time.Second
 	}
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return nil, fmt.Errorf("watching files: %w", err)
+	}
 	for _, name := range o.Extra {
-		path, err := filepath.Abs(name)
-		if err != nil {
-			return nil, fmt.Errorf("watching %s: %w", name, err)
+		base := here
+		if filepath.IsAbs(name) {
+			base = "/"
 		}
-		if !IsPattern(path) {
-			w.learn(path, time.Time{})
-			continue
+		switch {
+		case !IsPattern(name):
+			w.learn(filepath.Join(base, name), time.Time{})
+		case !isReadable(name):
+			return nil, fmt.Errorf("watching %s: the pattern is malformed", name)
+		default:
+			w.patterns = append(w.patterns, pattern{base, name})
 		}
-		if err := checkPattern(path); err != nil {
-			return nil, fmt.Errorf("watching %s: %w", name, err)
-		}
-		w.patterns = append(w.patterns, path)
 	}
 	if w.engine != Poll {
 		w.openNotify()
@@ -151,7 +159,7 @@ func (w *Watcher) Close() {
 }
 
 func (w *Watcher) loop() {
-	look := time.NewTicker(w.every)
+	look := time.NewTimer(w.every)
 	defer look.Stop()
 	var told <-chan fsnotify.Event
 	lost := make(chan struct{}, 1)
@@ -185,7 +193,9 @@ func (w *Watcher) loop() {
 		case <-w.quiet.C:
 			w.settle()
 		case <-look.C:
+			started := time.Now()
 			w.look()
+			look.Reset(max(w.every, lookShare*time.Since(started)))
 		case out <- change:
 			w.unreported = nil
 		}
