@@ -118,8 +118,8 @@ def test_a_syntax_error_and_its_fix(start: Start, project: Project) -> None:
     served(server, "one")
     shown, fixed = [], []
     for n in range(5):
-        saved = project.save("app.py", "def app(environ, start_response")
-        shown.append(served(server, "SyntaxError", 500) - saved)
+        saved = project.save("app.py", f"def app_{n}(environ, start_response")
+        shown.append(served(server, f"app_{n}(environ", 500) - saved)
         saved = project.save("app.py", app_with(f"b'fixed {n}'"))
         fixed.append(served(server, f"fixed {n}") - saved)
     print(f"shown after {statistics.median(shown):.2f} s, the fix served after {sorted(round(s, 2) for s in fixed)}")
@@ -328,19 +328,31 @@ def test_workers_tell_once(start: Start, project: Project) -> None:
 
 
 def test_a_request_under_way_is_finished(start: Start, project: Project) -> None:
-    slow_or_not = "environ['QUERY_STRING'] and (time.sleep(2), b'slow one')[1] or b'one'"
-    project.save("app.py", app_with(slow_or_not, "import time"))
+    project.save(
+        "app.py",
+        """
+        import os, sys, time
+        def app(environ, start_response):
+            print("asked", file=sys.stderr)
+            while environ["QUERY_STRING"] and not os.path.exists("go"):
+                time.sleep(0.01)
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b"one"]
+        """,
+    )
     server = start()
     answers: list[str] = []
     slow = threading.Thread(target=lambda: answers.append(get(server, "/?slow").text))
     slow.start()
-    time.sleep(0.3)
+    server.wait_log("^asked$")
     project.save("app.py", app_with("b'two'"))
-    server.wait_log("reloaded")
+    server.wait_log("reloaded", 20)
+    time.sleep(0.5)  # the old one still takes what came before
     served(server, "two")
     assert answers == []
-    slow.join()
-    assert answers == ["slow one"]
+    project.save("go", "")
+    slow.join(20)
+    assert answers == ["one"]
 
 
 def test_many_saves_leave_nothing(start: Start, project: Project) -> None:
