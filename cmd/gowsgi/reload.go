@@ -35,6 +35,9 @@ func newReloading(v *settings.Values) (r reloading, warnings []string) {
 			warnings = append(warnings, fmt.Sprintf("%s: there is no %s yet", v.Where("reload_extra_files"), path))
 		}
 	}
+	if v.Bool("preload_app") {
+		warnings = append(warnings, v.Where("preload_app")+" is ignored: --reload has the workers import the application, so that they can show why it does not load")
+	}
 	if path := v.String("config"); path != "" && !strings.HasPrefix(path, "python:") {
 		r.extra = append(r.extra[:len(r.extra):len(r.extra)], strings.TrimPrefix(path, "file:"))
 	}
@@ -42,7 +45,8 @@ func newReloading(v *settings.Values) (r reloading, warnings []string) {
 }
 
 // reloader is --reload in a worker: it watches the files that its application is
-// made of, and has another one served where that does not load.
+// made of, and has another one served where that does not load. A nil one is that of
+// a worker without --reload: it does nothing.
 type reloader struct {
 	log     hclog.Logger
 	master  reloadMaster
@@ -50,7 +54,6 @@ type reloader struct {
 	begun   time.Time // before the application's files were read
 	known   int       // of the application's files, all watched
 	end     chan struct{}
-	ended   chan struct{} // Python is asked no more
 }
 
 // reloadMaster hears of what happens; it decides what to do.
@@ -59,70 +62,61 @@ type reloadMaster interface {
 	Broken(text string)
 }
 
-// start watches the files that are named; it returns nil without --reload.
-func (r reloading) start(to reloadMaster, log hclog.Logger) (*reloader, error) {
+// start watches the files that are named, relative ones from dir on.
+func (r reloading) start(to reloadMaster, dir string, log hclog.Logger) (*reloader, error) {
 	if !r.on {
 		return nil, nil
 	}
-	watcher, err := reload.Watch(reload.Options{Engine: r.engine, Extra: r.extra, Log: log})
+	watcher, err := reload.Watch(reload.Options{Engine: r.engine, Extra: r.extra, Dir: dir, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("--reload: %w", err)
 	}
-	return &reloader{
-		log: log, master: to, watcher: watcher, begun: time.Now(),
-		end: make(chan struct{}), ended: make(chan struct{}),
-	}, nil
+	return &reloader{log: log, master: to, watcher: watcher, begun: time.Now(), end: make(chan struct{})}, nil
 }
 
-// loaded takes what came of loading the application, and returns what to serve: if
-// it failed, an application that shows why.
-func (r *reloader) loaded(in *pyembed.Interpreter, app pyembed.App, err error) (pyembed.App, error) {
-	if in == nil {
-		return app, err
+// standIn returns an application that shows why the real one did not load; cause
+// itself where no save would mend it.
+func (r *reloader) standIn(in *pyembed.Interpreter, cause error) (pyembed.App, error) {
+	if r == nil {
+		return 0, cause
 	}
+	app, err := in.Load("gowsgi.reload:failing_app()")
 	if err != nil {
-		stand, none := in.Load("gowsgi.reload:failing_app()")
-		if none != nil {
-			return app, err // no save would mend it
-		}
-		_, text := failure(err)
-		r.master.Broken(text)
-		app = stand
+		return 0, cause
 	}
-	if err := in.Watch(); err != nil {
-		return 0, fmt.Errorf("starting a thread: %w", err)
-	}
-	r.learn(in, r.begun)
-	go r.forward()
-	go r.follow(in)
+	_, text := failure(cause)
+	r.master.Broken(text)
 	return app, nil
 }
 
-// forward passes changes on.
-func (r *reloader) forward() {
-	for {
-		select {
-		case <-r.end:
-			return
-		case c := <-r.watcher.Changes():
-			r.master.Changed(c.Path, c.Modified)
-		}
-	}
-}
-
-// follow has files watched that belong to modules that are imported later.
+// follow passes changes on to the master until stop. in.Watch must have been called.
 func (r *reloader) follow(in *pyembed.Interpreter) {
-	defer close(r.ended)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-r.end:
-			return
-		case <-tick.C:
-			r.learn(in, time.Time{})
-		}
+	if r == nil {
+		return
 	}
+	r.learn(in, r.begun)
+	go func() {
+		for {
+			select {
+			case <-r.end:
+				return
+			case c := <-r.watcher.Changes():
+				r.master.Changed(c.Path, c.Modified)
+			}
+		}
+	}()
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.end:
+				return
+			case <-tick.C:
+				r.learn(in, time.Time{}) // what was imported meanwhile
+			}
+		}
+	}()
 }
 
 // answerTime is how long Python is waited for; it is asked again a second later.
@@ -147,12 +141,10 @@ func (r *reloader) learn(in *pyembed.Interpreter, since time.Time) {
 }
 
 // stop ends the watching: this worker's files are not its master's concern any more.
-// It waits for Python, which must not be asked while it ends.
 func (r *reloader) stop() {
+	if r == nil {
+		return
+	}
 	close(r.end)
 	r.watcher.Close()
-	select {
-	case <-r.ended:
-	case <-time.After(time.Second):
-	}
 }

@@ -30,8 +30,8 @@ func (m *Master) broken(w *worker, msg message) {
 // Changed tells that a file was saved, and with which time: that tells the save from
 // the file's next.
 func (l *Link) Changed(path string, modified time.Time) {
-	l.say(message{Kind: kindChanged, Text: path, At: modified.UnixNano()})
+	l.say(message{Kind: kindChanged, Text: path, At: modified.UnixNano()}, sayLimit)
 }
 
 // Broken tells why the application does not load, although this worker will serve.
-func (l *Link) Broken(text string) { l.say(message{Kind: kindBroken, Text: text}) }
+func (l *Link) Broken(text string) { l.say(message{Kind: kindBroken, Text: text}, sayLimit) }

@@ -23,8 +23,9 @@ const (
 type Options struct {
 	Engine Engine // "" is Auto
 	// Extra are further files, and patterns as Python's glob reads them. Relative
-	// ones begin in the folder that is current when Watch is called.
+	// ones begin in Dir, "" for the current folder.
 	Extra []string
+	Dir   string
 	Log   hclog.Logger
 	Every time.Duration // between two looks, and searches for Extra; 0: a second
 }
@@ -101,7 +102,7 @@ func prepare(o Options) (*Watcher, error) {
 	if w.every == 0 {
 		w.every = time.Second
 	}
-	here, err := filepath.Abs(".")
+	here, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("watching files: %w", err)
 	}

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 
-from gowsgi import __version__, apps, errors
+from gowsgi import __version__, apps, errors, stacks
 from gowsgi.signals import SignalGuard
 from gowsgi.streams import BodyFile, ErrorStream, FileWrapper, open_body
 
@@ -39,6 +39,7 @@ __all__ = [
     "load",
     "new_files",
     "open_body",
+    "ping",
     "register_thread",
     "run_exit_handlers",
     "setup",
@@ -60,6 +61,7 @@ class _Server:
     def __init__(self) -> None:
         self.errors = ErrorStream(2)
         self.guard = SignalGuard(lambda text: self.errors.write(text))
+        self.alarm = stacks.Alarm()
         self.threads = 1
         self.multiprocess = False
         self.failure: apps.AppError | None = None
@@ -80,12 +82,14 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names), ``reload`` (bool): the app's files are edited all the
-            time, and ``deferred`` (bool): ``configure`` will be called with what
-            it takes once that is known.
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``reload``
+            (bool): the app's files are edited all the time, and ``deferred``
+            (bool): ``configure`` will be called with what it takes once that is
+            known.
 
     Raises:
         SetupError: If the folder cannot be entered.
+        LogError: If the log configuration is of no use.
     """
     from json import loads
 
@@ -96,8 +100,11 @@ def setup(options_json: str) -> None:
 
         reload.keep_no_fresh_bytecode()
     if _server.is_set_up:
+        _server.errors.use(options.get("error_fd", 2))
+        _use_logs(options)
         return
     _server.is_set_up = True
+    _server.alarm.guard()
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
@@ -105,6 +112,7 @@ def setup(options_json: str) -> None:
     _flush_at_line_ends()
     if not options.get("deferred"):
         configure(options)
+        _use_logs(options)
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -255,18 +263,21 @@ def info() -> str:
 
 
 def dump_stacks() -> str:
-    """Returns the stacks of all Python threads, with their names. Any thread."""
-    from traceback import format_stack
+    """Returns the stacks of all other threads as JSON. Any thread."""
+    from json import dumps
 
-    threads = {thread.ident: thread for thread in threading.enumerate()}
-    parts = []
-    for ident, frame in sys._current_frames().items():
-        thread = threads.get(ident)
-        name = "unknown" if thread is None else thread.name
-        native = getattr(thread, "native_id", None)
-        parts.append(f"Thread {name!r} (native id {native or '?'}), most recent call last:\n")
-        parts += format_stack(frame)
-    return "".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+    return dumps([{"ident": ident, "stack": stack} for ident, stack in stacks.dump()])
+
+
+def ping(alarm: str) -> None:
+    """Does little but run, and puts the alarm off. Any thread.
+
+    Args:
+        alarm: In how many seconds without another ping the stacks go to which
+            descriptor, as in ``"60.0 7"``.
+    """
+    seconds, fd = alarm.split()
+    _server.alarm.wind(float(seconds), int(fd))
 
 
 def before_exit() -> None:
@@ -290,6 +301,13 @@ def _flush_at_line_ends() -> None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         except Exception:  # None where the descriptor was closed
             pass
+
+
+def _use_logs(options: dict[str, Any]) -> None:
+    if options.get("logs"):
+        from gowsgi import logs
+
+        logs.setup(options["logs"])
 
 
 def _enter(folder: str) -> str:

@@ -63,11 +63,10 @@ class Hooks:
         """Takes what the configuration file says."""
         self._config, self._known, self.functions = config, known, config.hooks
 
-    def settle(self, values: Mapping[str, Any]) -> Cfg:
-        """Takes the final settings and returns them as hooks see them."""
-        cfg = Cfg(values, self._config, self._known)
-        self.server.settle(cfg)
-        return cfg
+    def settle(self, values: Mapping[str, Any], app: str) -> None:
+        """Takes the final settings, and the application's spec if it is not among them."""
+        self.server.app.app_uri = app
+        self.server.settle(Cfg(values, self._config, self._known))
 
     def run(self, name: str, args: Mapping[str, Any]) -> None:
         """Runs a hook that gunicorn runs in its master.

@@ -144,6 +144,8 @@ def keep_no_fresh_bytecode() -> None:
     from time import time
 
     write = SourceFileLoader._cache_bytecode  # type: ignore[attr-defined]
+    if write.__module__ == __name__:  # done before the fork
+        return
 
     def write_unless_fresh(self: SourceFileLoader, source_path: str, bytecode_path: str, data: bytes) -> None:
         try:

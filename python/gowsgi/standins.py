@@ -173,7 +173,7 @@ class Log:
         self.cfg = cfg
         self.error_log = logging.getLogger("gunicorn.error")
         self.access_log = logging.getLogger("gunicorn.access")
-        level = getattr(logging, str(cfg.loglevel or "info").upper(), logging.INFO)
+        level = getattr(logging, str(cfg._get("loglevel") or "info").upper(), logging.INFO)
         for logger, least in ((self.error_log, level), (self.access_log, logging.INFO)):
             if logger.handlers:
                 continue

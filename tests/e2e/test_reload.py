@@ -103,6 +103,11 @@ def reloads(server: Server) -> int:
     return server.stderr.count("reloading: ")
 
 
+def reloaded(server: Server, times: int) -> None:
+    """Wait until that many reloads are done."""
+    proc.wait_for(lambda: server.stderr.count("reloaded: ") >= times, 20, f"{times} reloads to be done")
+
+
 def quiet(server: Server, seconds: float = 1.5) -> None:
     """Check that no reload begins for a while."""
     before = reloads(server)
@@ -277,6 +282,43 @@ def test_extra_files(start: Start, project: Project) -> None:
     quiet(server)
 
 
+def test_configuration_file(serve: Serve, project: Project) -> None:
+    """Its workers are forked by a process that has a Python already; it is watched too."""
+    conf = """
+        reload = True
+        preload_app = True
+        workers = 2
+        raw_env = ["ANSWER={}"]
+        def post_worker_init(worker):
+            worker.log.info("init of %s", worker.pid)
+    """
+    project.save("conf.py", conf.format("one"))
+    app = app_with("os.environ['ANSWER'].encode()", "import os")
+    project.save("app.py", app)
+    server = serve("app:app", "-c", f"{project.folder}/conf.py", chdir=project.folder)
+    served(server, "one")
+    for n, (name, source, status, text) in enumerate(
+        [
+            ("app.py", "import os\n1/0\n", 500, "ZeroDivisionError"),
+            ("app.py", app, 200, "one"),
+            ("conf.py", conf.format("two"), 200, "two"),
+            ("conf.py", conf.format("three"), 200, "three"),
+        ],
+        start=1,
+    ):
+        project.save(name, source)
+        served(server, text, status)
+        reloaded(server, n)
+        assert server.stderr.count("init of") == 2 * (n + 1)
+    project.save("conf.py", "1/0")
+    server.wait_log("the reload failed", 20)
+    assert get(server).text == "three"
+    project.save("conf.py", conf.format("four"))
+    served(server, "four")
+    assert "preload_app in" in server.stderr
+    assert server.stop() == 0
+
+
 def test_neighbours_do_not_count(start: Start, project: Project) -> None:
     server = start()
     for name in ("notes.txt", "tests.py", "app.py~", ".app.py.swp", "__pycache__/app.pyc", "db.sqlite3"):
@@ -319,7 +361,7 @@ def test_workers_tell_once(start: Start, project: Project) -> None:
     for n in range(3):
         project.save("app.py", f"raise RuntimeError('no {n}')")
         served(server, f"no {n}", 500)
-        proc.wait_for(lambda: server.stderr.count("reloaded") == n + 1, 10, "the reload to end")  # noqa: B023
+        reloaded(server, n + 1)
     time.sleep(0.5)
     assert reloads(server) == 3, server.stderr
     assert server.stderr.count("the application does not load") == 3
@@ -379,7 +421,8 @@ def test_stopping_while_it_reloads(start: Start, project: Project) -> None:
     pids = proc.tree(server.pid)
     server.signal(signal.SIGTERM)
     assert server.wait(5) == 0
-    assert not any(proc.alive(pid) for pid in pids)
+    # What a worker had started to ask an interpreter about itself ends by itself.
+    proc.wait_for(lambda: not any(proc.alive(pid) for pid in pids), 5, "all to end")
 
 
 # Frameworks -------------------------------------------------------------------------
