@@ -12,6 +12,8 @@ func TestChanged(t *testing.T) {
 	p.wait("^serving")
 	old := p.workers(2)
 	for n, what := range []string{"saved", "saved again"} {
+		// What a worker says that is on its way out does not count.
+		p.until("the old workers' end", func() bool { return len(p.lines("a worker has ended")) == 2*n })
 		for range 5 {
 			p.ask(what)
 		}
