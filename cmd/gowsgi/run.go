@@ -166,8 +166,8 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}()
 	err := srv.Shutdown(ctx)
 	srv.Pool.Stop()
-	if err != nil {
-		log.Warn("some requests did not finish", "requests", srv.Pool.Stats().Busy, "cause", err)
+	if busy := srv.Pool.Stats().Busy; busy > 0 || errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("some requests did not finish", "requests", busy, "cause", err)
 	}
 	if err := w.rest(ctx, executors); err != nil {
 		log.Warn("leaving the application, without its exit handlers", "cause", err)

@@ -188,11 +188,15 @@ func (w *watch) whileStopping() {
 	tell(w.pool.GiveUp(bridge.ErrStuck))
 }
 
+// idleTime is what idle threads may take to end, however quick the stop is to be.
+const idleTime = 200 * time.Millisecond
+
 // rest waits for the executors to end, after the last answer. An error says why the
 // application's exit handlers cannot run.
 func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	done, late := ctx.Done(), (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-executors:
@@ -202,7 +206,12 @@ func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 			return nil
 		case <-w.told:
 			return errStuck
-		case <-ctx.Done():
+		case <-done:
+			if w.pool.Stats().Busy > 0 {
+				return errBusy
+			}
+			done, late = nil, time.After(idleTime)
+		case <-late:
 			return errBusy
 		case <-tick.C:
 			// Another in the place of a lost one may wait for Python as long as that.

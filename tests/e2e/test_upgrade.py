@@ -180,13 +180,12 @@ def test_a_folder_that_is_a_link(serve: Serve, venv: object, tmp_path: Path, upg
     assert requests.get(server.url, timeout=10).text == "1"
     turn(link, "2")
     server.signal(signal.SIGHUP)
-    server.wait_log("reloaded", 15)
-    assert requests.get(server.url, timeout=10).text == "2"
+    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "2", 15, "the second release")
     turn(link, "3")
     new = upgrade(server)
     server.wait_log(f"serving site_app:app .*pid={new}$", 20)
     assert server.stop() == 0
-    assert requests.get(server.url, timeout=10).text == "3"
+    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "3", 15, "the third release")
 
 
 def turn(link: Path, target: str) -> None:
