@@ -22,9 +22,10 @@ import (
 // Bounds of what a configuration file's code may take.
 const (
 	configTime = time.Minute      // to run the file
-	hookTime   = 10 * time.Second // one hook
+	hookTime   = time.Minute      // a hook, but on_starting and on_reload
+	exitTime   = 12 * time.Second // atexit's functions, which it bounds itself
 	forkTime   = 30 * time.Second // pre_fork and the fork
-	importTime = time.Hour        // the application, with --preload: as long as it takes
+	importTime = time.Hour        // the application with --preload, and what begins: as long as it takes
 )
 
 // command is what the master was started with: what a reload does not change.
@@ -64,6 +65,7 @@ type workerSettings struct {
 	App    string           `json:"app"`
 	Values *settings.Values `json:"values"`
 	Python *pyembed.Python  `json:"python,omitempty"`
+	Dir    string           `json:"dir"` // where the master was started
 }
 
 // read makes a generation of the settings, and of the configuration file if there is
@@ -117,7 +119,7 @@ func (cmd *command) fill(g *generation) error {
 // prepare makes the generation ready for its first worker: with --preload the
 // application is imported here.
 func (cmd *command) prepare(g *generation, reload bool) error {
-	preload := g.values.Bool("preload_app") || g.values.Bool("check_config")
+	preload := g.values.Bool("preload_app") && !g.cfg.reload.on || g.values.Bool("check_config")
 	if preload && g.zygote == nil {
 		if err := cmd.startZygote(g); err != nil {
 			return err
@@ -135,9 +137,9 @@ func (cmd *command) prepare(g *generation, reload bool) error {
 		}
 	}
 	if reload {
-		return g.hook("on_reload", nil)
+		return g.hook("on_reload", nil, importTime)
 	}
-	return g.hook("on_starting", nil)
+	return g.hook("on_starting", nil, importTime)
 }
 
 func (cmd *command) startZygote(g *generation) error {
@@ -146,7 +148,7 @@ func (cmd *command) startZygote(g *generation) error {
 		return err
 	}
 	g.python = py
-	options := pyembed.Options{Argv: os.Args[:1], ErrorFD: 2, OwnedSignals: ownedSignals}
+	options := pyembed.Options{Argv: os.Args[:1], ErrorFD: 2, OwnedSignals: ownedSignals, Reload: g.values.Bool("reload")}
 	g.zygote, err = pyembed.StartZygote(py, options, os.Args, cmd.env)
 	return err
 }
@@ -203,13 +205,13 @@ func (g *generation) configure() error {
 
 // hook runs one of the configuration file's functions, if it has that; args are as
 // gowsgi.zygote takes them.
-func (g *generation) hook(name string, args map[string]any) error {
+func (g *generation) hook(name string, args map[string]any, limit time.Duration) error {
 	if g.zygote == nil || !slices.Contains(g.hooks, name) {
 		return nil
 	}
 	all := map[string]any{"pid": os.Getpid()}
 	maps.Copy(all, args)
-	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": all}, hookTime)
+	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": all}, limit)
 	if err == nil {
 		return nil
 	}
@@ -217,19 +219,27 @@ func (g *generation) hook(name string, args map[string]any) error {
 }
 
 // told passes on what the master tells of its workers.
-func (g *generation) told(log hclog.Logger) func(name string, args any) {
-	return func(name string, args any) {
-		fields := map[string]any{}
-		switch args := args.(type) {
-		case master.NWorkers:
-			fields["new"], fields["old"] = args.New, args.Old
-		case master.Child:
-			fields["worker"] = args
-		}
-		if err := g.hook(name, fields); err != nil {
-			_, text := failure(err)
-			log.Error("a hook failed", "hook", name, "cause", text)
-		}
+func (g *generation) told(log hclog.Logger, name string, args any) {
+	fields := map[string]any{}
+	switch args := args.(type) {
+	case master.NWorkers:
+		fields["new"], fields["old"] = args.New, args.Old
+	case master.Child:
+		fields["worker"] = args
+	}
+	if err := g.hook(name, fields, hookTime); err != nil {
+		_, text := failure(err)
+		log.Error("a hook failed", "hook", name, "cause", text)
+	}
+}
+
+// reopen opens the log files anew that the zygote has.
+func (g *generation) reopen(log hclog.Logger) {
+	if g.zygote == nil {
+		return
+	}
+	if _, err := g.zygote.Ask(map[string]any{"do": "reopen"}, hookTime); err != nil {
+		log.Error("the configuration file's Python cannot open its logs anew", "error", err)
 	}
 }
 
@@ -256,7 +266,17 @@ func (g *generation) spawn(account *service.Account) func(master.SpawnRequest) (
 
 // forWorkers is what each worker reads first: the settings.
 func (g *generation) forWorkers() ([]byte, error) {
-	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python})
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("finding out where this is: %w", err)
+	}
+	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Dir: dir})
+}
+
+// end lets the zygote run its exit functions.
+func (g *generation) end() {
+	_, _ = g.zygote.Ask(map[string]any{"do": "exit"}, exitTime) // it may have ended
+	g.close()
 }
 
 func (g *generation) close() {

@@ -183,12 +183,14 @@ def test_a_folder_that_is_a_link(serve: Serve, venv: object, tmp_path: Path, upg
     assert requests.get(server.url, timeout=10).text == "1"
     turn(link, "2")
     server.signal(signal.SIGHUP)
-    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "2", 15, "the second release")
+    server.wait_log("reloaded", 15)
+    # The old worker may still take what has just connected.
+    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "2", 10, "the new folder's application")
     turn(link, "3")
     new = upgrade(server)
     server.wait_log(f"serving site_app:app .*pid={new}$", 20)
     assert server.stop() == 0
-    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "3", 15, "the third release")
+    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "3", 10, "the third release")
 
 
 def turn(link: Path, target: str) -> None:
