@@ -125,7 +125,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
 		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
-	var err error
+	err := cfg.logs.Check()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
 	}

@@ -91,7 +91,9 @@ func (l *outputs) settings() map[string]any {
 		all["statsd_host"], all["statsd_prefix"], all["dogstatsd_tags"] = c.Statsd.Host, c.Statsd.Prefix, c.Statsd.Tags
 	}
 	if c.Syslog != nil {
-		all["syslog_addr"], all["syslog_facility"], all["syslog_prefix"] = c.Syslog.Address, c.Syslog.Facility, c.Syslog.Prefix
+		all["syslog_addr"] = cmp.Or(c.Syslog.Address, syslog.DefaultAddress)
+		all["syslog_facility"] = cmp.Or(c.Syslog.Facility, syslog.DefaultFacility)
+		all["syslog_prefix"] = c.Syslog.Prefix
 	}
 	maps.Copy(all, c.Python.Settings)
 	return all
