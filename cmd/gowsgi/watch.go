@@ -46,21 +46,19 @@ type watch struct {
 	stop  func() // returns when nothing of this runs any more: what has happened is in the log
 }
 
-// startWatch begins what cfg asks for; unwell may be nil.
+// startWatch begins what cfg asks for.
 func startWatch(cfg watchConfig, in *pyembed.Interpreter, pool *bridge.Pool, log hclog.Logger, unwell func(reason string)) (*watch, error) {
 	w := &watch{watchConfig: cfg, in: in, pool: pool, log: log, over: make(chan func([]bridge.Stall), 1), told: make(chan struct{})}
 	var asked sync.Once
 	w.unwell = func(reason string) {
-		if unwell != nil {
-			asked.Do(func() { unwell(reason) })
-		}
+		asked.Do(func() { unwell(reason) })
 	}
 	w.stop = sync.OnceFunc(func() {
 		for _, stop := range w.stops {
 			stop()
 		}
 		given := true
-		w.end.Do(func() { given = false })
+		w.end.Do(func() { given = false }) // nor will it be
 		if given {
 			select {
 			case <-w.told:
