@@ -191,6 +191,9 @@ func (w *watch) whileStopping() {
 func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	// Idle threads need a moment to end, however quick the stop is to be.
+	var late <-chan time.Time
+	over := ctx.Done()
 	for {
 		select {
 		case <-executors:
@@ -200,7 +203,9 @@ func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 			return nil
 		case <-w.told:
 			return errStuck
-		case <-ctx.Done():
+		case <-over:
+			over, late = nil, time.After(200*time.Millisecond)
+		case <-late:
 			return errBusy
 		case <-tick.C:
 			// Another in the place of a lost one may wait for Python as long as that.
