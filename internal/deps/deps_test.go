@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 // may import any.
 var outside = map[string][]string{
 	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
-	"internal/logs":   {"github.com/hashicorp/go-hclog"},
+	"internal/logs":   {"github.com/hashicorp/go-hclog", "golang.org/x/sys/unix"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
 	"internal/queue":  {"github.com/hashicorp/go-hclog"},
 	"internal/statsd": {"github.com/hashicorp/go-hclog"},
