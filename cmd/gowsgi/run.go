@@ -35,6 +35,7 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 			if link != nil {
 				return work(link, stdout, stderr)
 			}
+			defer keepTerminal()()
 			l, err := newLeader(stdout, stderr) // before --env changes the environment
 			if err != nil {
 				return err
@@ -62,6 +63,7 @@ type place struct {
 	serving   func(*pyembed.Python) // called when requests are accepted
 	stopping  func()                // called when no more are
 	unwell    func(reason string)   // asks to be replaced; the reason goes on with "a worker that"
+	reload    *reloader             // nil: the application's files are not watched
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -88,6 +90,7 @@ func (p *place) serve(cfg *config) error {
 		return fmt.Errorf("starting to watch the threads: %w", err)
 	}
 	defer w.stop()
+	p.reload.follow(in)
 	p.serving(in.Python)
 	for {
 		select {
@@ -113,7 +116,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs)
+		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs, p.reload)
 		close(loaded)
 	}()
 	select {

@@ -21,6 +21,7 @@ type watchConfig struct {
 	stuck       time.Duration // the interpreter runs nothing
 	maxRSS      int64         // bytes of memory
 	maxLifetime time.Duration
+	reload      bool // Python is asked for the application's files
 }
 
 const (
@@ -67,7 +68,7 @@ func startWatch(cfg watchConfig, in *pyembed.Interpreter, pool *bridge.Pool, log
 		}
 	})
 	_, hooks := pyembed.Adopted()
-	if cfg.timeout > 0 || cfg.stuck > 0 || hooks {
+	if cfg.timeout > 0 || cfg.stuck > 0 || cfg.reload || hooks {
 		if err := in.Watch(); err != nil {
 			return nil, err
 		}

@@ -50,8 +50,9 @@ type Master struct {
 	beginning   bool      // Begin runs
 	again       bool      // a reload was asked for when it could not begin
 	what        string    // the last worker's own description
-	upgrading   bool      // a successor is about to be started
-	successor   int       // the process of a new master, 0: none
+	saved       saved
+	upgrading   bool // a successor is about to be started
+	successor   int  // the process of a new master, 0: none
 	stopping    bool
 	beginBy     time.Time // when stopping: a Begin that runs on is left then
 	result      error

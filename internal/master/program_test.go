@@ -240,6 +240,10 @@ func answer(c net.Conn, link *Link, wait *atomic.Int64) {
 		wait.Store(1000)
 	case "spent":
 		link.Spent()
+	case "saved", "saved again":
+		link.Changed("/srv/app.py", time.Unix(0, int64(len(line))))
+	case "broken":
+		link.Broken("SyntaxError: here")
 	}
 	fmt.Fprintf(c, "%d %s\n", os.Getpid(), link.Settings)
 }
