@@ -22,9 +22,10 @@ import (
 // Bounds of what a configuration file's code may take.
 const (
 	configTime = time.Minute      // to run the file
-	hookTime   = 10 * time.Second // one hook
+	hookTime   = time.Minute      // a hook, but on_starting and on_reload
+	exitTime   = 12 * time.Second // atexit's functions, which it bounds itself
 	forkTime   = 30 * time.Second // pre_fork and the fork
-	importTime = time.Hour        // the application, with --preload: as long as it takes
+	importTime = time.Hour        // the application with --preload, and what begins: as long as it takes
 )
 
 // command is what the master was started with: what a reload does not change.
@@ -136,9 +137,9 @@ func (cmd *command) prepare(g *generation, reload bool) error {
 		}
 	}
 	if reload {
-		return g.hook("on_reload", nil)
+		return g.hook("on_reload", nil, importTime)
 	}
-	return g.hook("on_starting", nil)
+	return g.hook("on_starting", nil, importTime)
 }
 
 func (cmd *command) startZygote(g *generation) error {
@@ -204,13 +205,13 @@ func (g *generation) configure() error {
 
 // hook runs one of the configuration file's functions, if it has that; args are as
 // gowsgi.zygote takes them.
-func (g *generation) hook(name string, args map[string]any) error {
+func (g *generation) hook(name string, args map[string]any, limit time.Duration) error {
 	if g.zygote == nil || !slices.Contains(g.hooks, name) {
 		return nil
 	}
 	all := map[string]any{"pid": os.Getpid()}
 	maps.Copy(all, args)
-	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": all}, hookTime)
+	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": all}, limit)
 	if err == nil {
 		return nil
 	}
@@ -218,19 +219,27 @@ func (g *generation) hook(name string, args map[string]any) error {
 }
 
 // told passes on what the master tells of its workers.
-func (g *generation) told(log hclog.Logger) func(name string, args any) {
-	return func(name string, args any) {
-		fields := map[string]any{}
-		switch args := args.(type) {
-		case master.NWorkers:
-			fields["new"], fields["old"] = args.New, args.Old
-		case master.Child:
-			fields["worker"] = args
-		}
-		if err := g.hook(name, fields); err != nil {
-			_, text := failure(err)
-			log.Error("a hook failed", "hook", name, "cause", text)
-		}
+func (g *generation) told(log hclog.Logger, name string, args any) {
+	fields := map[string]any{}
+	switch args := args.(type) {
+	case master.NWorkers:
+		fields["new"], fields["old"] = args.New, args.Old
+	case master.Child:
+		fields["worker"] = args
+	}
+	if err := g.hook(name, fields, hookTime); err != nil {
+		_, text := failure(err)
+		log.Error("a hook failed", "hook", name, "cause", text)
+	}
+}
+
+// reopen opens the log files anew that the zygote has.
+func (g *generation) reopen(log hclog.Logger) {
+	if g.zygote == nil {
+		return
+	}
+	if _, err := g.zygote.Ask(map[string]any{"do": "reopen"}, hookTime); err != nil {
+		log.Error("the configuration file's Python cannot open its logs anew", "error", err)
 	}
 }
 
@@ -262,6 +271,12 @@ func (g *generation) forWorkers() ([]byte, error) {
 		return nil, fmt.Errorf("finding out where this is: %w", err)
 	}
 	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Dir: dir})
+}
+
+// end lets the zygote run its exit functions.
+func (g *generation) end() {
+	_, _ = g.zygote.Ask(map[string]any{"do": "exit"}, exitTime) // it may have ended
+	g.close()
 }
 
 func (g *generation) close() {

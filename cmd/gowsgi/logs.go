@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/gowsgi/gowsgi/internal/logs"
+	"github.com/gowsgi/gowsgi/internal/master"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/internal/statsd"
 	"github.com/gowsgi/gowsgi/internal/syslog"
@@ -66,4 +67,11 @@ func reopenAtSignal(l *logs.Logs) {
 			reopenLogs(l)
 		}
 	}()
+}
+
+// countWorkers tells statsd how many workers there are.
+func countWorkers(l *logs.Logs, name string, args any) {
+	if n, ok := args.(master.NWorkers); ok && name == master.NWorkersChanged {
+		l.Statsd().Gauge("gunicorn.workers", n.New)
+	}
 }

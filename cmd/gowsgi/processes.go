@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gowsgi/gowsgi/internal/listen"
@@ -46,7 +47,8 @@ type leader struct {
 	pass        string
 	detached    *service.Detached // nil: no daemon
 
-	cfg     *config // of the generation read last
+	cfg     *config                    // of the generation read last
+	current atomic.Pointer[generation] // likewise
 	logs    *logs.Logs
 	log     hclog.Logger
 	account *service.Account
@@ -138,7 +140,7 @@ func (l *leader) lead(first *generation) error {
 		},
 		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: l.cfg.daemon,
 		Predecessor: l.predecessor, Promoted: l.promoted,
-		Serving: l.serving, Stopping: l.stopping, Reopen: func() { reopenLogs(l.logs) },
+		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
 	defer func() { l.pid.Remove() }()
 	err = m.Run()
@@ -202,13 +204,27 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 		Workers: g.cfg.workers, MinWorkers: least, MaxWorkers: most, Timeout: g.cfg.timeout,
 		Grace: g.cfg.graceful + closeTime + time.Second, Credential: l.account.Credential(),
 	}
+	l.current.Store(g)
 	if made.Settings, err = g.forWorkers(); err != nil {
 		return nil, err
 	}
+	made.Hook = func(name string, args any) {
+		countWorkers(l.logs, name, args)
+		g.told(l.log, name, args)
+	}
 	if g.zygote != nil {
-		made.Spawn, made.Hook, made.End = g.spawn(l.account), g.told(l.log), g.close
+		made.Spawn, made.End = g.spawn(l.account), g.end
 	}
 	return made, nil
+}
+
+// reopen opens the logs anew, the master's and those of the configuration file's
+// Python.
+func (l *leader) reopen() {
+	reopenLogs(l.logs)
+	if g := l.current.Load(); g != nil {
+		go g.reopen(l.log)
+	}
 }
 
 // pidPath is gunicorn's: while there is a predecessor, the file with that name is

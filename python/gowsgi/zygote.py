@@ -13,7 +13,7 @@ import signal
 import socket
 from time import monotonic, sleep
 
-from gowsgi import config, embed, errors
+from gowsgi import config, embed, errors, logs
 from gowsgi.hooks import HookError, Hooks
 
 TYPE_CHECKING = False
@@ -76,6 +76,7 @@ class _Zygote:
             "settings": self._settings,
             "load": self._load,
             "hook": self._hook,
+            "reopen": self._reopen,
         }
 
     def serve(self) -> str:
@@ -141,8 +142,8 @@ class _Zygote:
         return {"settings": found.settings, "hooks": sorted(found.hooks)}
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.hooks.settle(request["settings"], request.get("app", ""))
         embed.configure(request["options"])
+        self.hooks.settle(request["settings"], request.get("app", ""))
         return {}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +157,10 @@ class _Zygote:
 
     def _hook(self, request: dict[str, Any]) -> dict[str, Any]:
         self.hooks.run(request["name"], request.get("args") or {})
+        return {}
+
+    def _reopen(self, request: dict[str, Any]) -> dict[str, Any]:
+        logs.reopen()
         return {}
 
     def _fork(self, request: dict[str, Any], files: list[int]) -> int:
