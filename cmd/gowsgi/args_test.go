@@ -99,7 +99,8 @@ func TestDefaults(t *testing.T) {
 	want := &config{
 		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logLevel: hclog.Info,
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
-		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{
@@ -122,7 +123,7 @@ func TestEveryFlag(t *testing.T) {
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
 		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
-		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups")
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups", "--stuck-timeout", "18", "--max-rss", "19", "--max-lifetime", "20")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +140,7 @@ func TestEveryFlag(t *testing.T) {
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
 		debug: true,
+		watch: watchConfig{timeout: 16 * time.Second, stuck: 18 * time.Second, maxRSS: 19, maxLifetime: 20 * time.Second},
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,

@@ -268,7 +268,7 @@ def test_a_stuck_interpreter_and_a_timeout(start: Start) -> None:
     assert get(server, "/keep-gil?s=3600").status_code == 504
     assert time.monotonic() - begun < 2
     replaced(server, old, errors=True)
-    server.wait_log(TOLD + ".* uri=/keep-gil.*cannot be had: C code keeps")
+    server.wait_log(TOLD + ".* uri=/keep-gil.*cannot be had within 5s: C code keeps the GIL")
     assert "in keep_gil\n" in entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
     assert server.stop() == 0
 
