@@ -12,21 +12,21 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
-	"github.com/hashicorp/go-hclog"
 )
 
 // config is what the settings ask for, checked.
 type config struct {
 	app        string
+	name       string // of the processes; "": this program's
 	binds      []string
 	threads    int
 	dir        string
 	python     string
 	pythonPath []string
-	logLevel   hclog.Level
-	accessLog  string // "": none
+	logs       logs.Config
 	graceful   time.Duration
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
@@ -37,6 +37,14 @@ type config struct {
 	watch      watchConfig
 	processes
 	warnings []string
+}
+
+// scheme is that of the URLs that are served.
+func (cfg *config) scheme() string {
+	if cfg.tls != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // multiProcess tells whether another process may run the application at the same
@@ -53,6 +61,7 @@ type processes struct {
 	timeout     time.Duration
 	umask       int
 	pidFile     string
+	reload      reloading
 	daemon      bool
 	keepOutput  bool
 	backlog     int
@@ -64,9 +73,9 @@ type processes struct {
 // newConfig checks settings and sets the environment's variables.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
-		app: app, binds: v.List("bind"), threads: v.Int("threads"),
+		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
 		dir: v.String("chdir"), python: v.String("python"),
-		logLevel: logLevel(v.String("loglevel")), accessLog: v.String("accesslog"),
+		logs:     logsConfig(app, v),
 		graceful: v.Duration("graceful_timeout"),
 		limits: bridge.Limits{
 			Head: http1.Limits{
@@ -97,7 +106,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		debug: v.Bool("debug_errors"),
 		watch: watchConfig{
 			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
-			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"), reload: v.Bool("reload"),
 		},
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
@@ -108,6 +117,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
 		},
 	}
+	cfg.reload, cfg.warnings = newReloading(v)
 	if path := v.String("pythonpath"); path != "" {
 		cfg.pythonPath = strings.Split(path, ",")
 	}
@@ -141,16 +151,6 @@ func setEnvironment(v *settings.Values) error {
 		}
 	}
 	return nil
-}
-
-func logLevel(name string) hclog.Level {
-	switch name {
-	case "warning":
-		return hclog.Warn
-	case "critical":
-		return hclog.Error
-	}
-	return hclog.LevelFromString(name)
 }
 
 func newRules(v *settings.Values) (*wsgi.Rules, error) {

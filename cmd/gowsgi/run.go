@@ -12,41 +12,38 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
-	"github.com/gowsgi/gowsgi/internal/accesslog"
-	"github.com/gowsgi/gowsgi/internal/listen"
-	"github.com/gowsgi/gowsgi/internal/master"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
 )
 
-func runCommand(_, stderr io.Writer) *cli.Command {
+func runCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "run", Usage: "serve an application",
-		ArgsUsage: "MODULE[:ATTRIBUTE]",
+		Name: "run", Aliases: []string{"gunicorn"}, Usage: "serve an application",
+		ArgsUsage: "[MODULE[:ATTRIBUTE]]",
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
-			"Without one it is `application`, else `app`.",
+			"Without one it is `application`, else `app`. The options are gunicorn's: docs/gunicorn.md.",
 		Flags: flagsOf(), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			link, err := master.Join(listen.FromFD)
+			link, err := joinMaster()
 			if err != nil {
 				return err
 			}
-			l, err := newLeader() // before --env changes the environment
+			if link != nil {
+				return work(link, stdout, stderr)
+			}
+			defer keepTerminal()()
+			l, err := newLeader(stdout, stderr) // before --env changes the environment
 			if err != nil {
 				return err
 			}
-			cfg, err := commandConfig(c)
-			if err != nil {
+			if l.cmd, err = newCommand(c, l.env); err != nil {
 				return l.failed(err)
 			}
-			l.cfg, l.log = cfg, newLogger(cfg.logLevel, stderr)
-			if link != nil {
-				return work(l.cfg, link, l.log)
-			}
-			return l.run()
+			return l.failed(l.run())
 		},
 	}
 }
@@ -57,6 +54,8 @@ type prepare = func(*bridge.Request, *bridge.Exchange) error
 // place is where an application is served.
 type place struct {
 	log       hclog.Logger
+	logs      *logs.Logs
+	python    *pyembed.Python // nil: to be found
 	pool      *bridge.Pool
 	listeners []net.Listener
 	signals   <-chan os.Signal
@@ -64,6 +63,7 @@ type place struct {
 	serving   func(*pyembed.Python) // called when requests are accepted
 	stopping  func()                // called when no more are
 	unwell    func(reason string)   // asks to be replaced; the reason goes on with "a worker that"
+	reload    *reloader             // nil: the application's files are not watched
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -74,17 +74,10 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
-		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		Log: p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
-	}
-	if cfg.accessLog != "" {
-		access, err := accesslog.Open(cfg.accessLog)
-		if err != nil {
-			return &exitError{code: exitConfig, err: err}
-		}
-		srv.Access = access
 	}
 	w, err := startWatch(cfg.watch, in, srv.Pool, p.log, p.unwell)
 	if err != nil {
@@ -97,6 +90,7 @@ func (p *place) serve(cfg *config) error {
 	for _, l := range p.listeners {
 		go func() { ended <- srv.Serve(l) }()
 	}
+	p.reload.follow(in)
 	p.serving(in.Python)
 	for {
 		select {
@@ -122,7 +116,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, cfg.multiProcess())
+		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs, p.reload)
 		close(loaded)
 	}()
 	select {
@@ -168,6 +162,7 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.graceful)
 	defer cancel()
 	if first == syscall.SIGQUIT {
+		w.hook("worker_int")
 		cancel()
 	}
 	go w.whileStopping()
@@ -191,8 +186,9 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 		return nil
 	}
 	w.stop()
+	p.logs.LeavePython()
 	closed := make(chan error, 1)
-	go func() { closed <- in.Close(int(first)) }()
+	go func() { closed <- errors.Join(in.Hook("worker_exit"), in.Close(int(first))) }()
 	select {
 	case err := <-closed:
 		if err != nil {

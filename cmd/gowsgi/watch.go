@@ -21,6 +21,7 @@ type watchConfig struct {
 	stuck       time.Duration // the interpreter runs nothing
 	maxRSS      int64         // bytes of memory
 	maxLifetime time.Duration
+	reload      bool // Python is asked for the application's files
 }
 
 const (
@@ -66,7 +67,8 @@ func startWatch(cfg watchConfig, in *pyembed.Interpreter, pool *bridge.Pool, log
 			}
 		}
 	})
-	if cfg.timeout > 0 || cfg.stuck > 0 {
+	_, hooks := pyembed.Adopted()
+	if cfg.timeout > 0 || cfg.stuck > 0 || cfg.reload || hooks {
 		if err := in.Watch(); err != nil {
 			return nil, err
 		}
@@ -123,9 +125,17 @@ func (w *watch) slow() { w.unwell("had a request that took too long") }
 // runAbortHook runs the configuration file's worker_abort, as gunicorn's workers do
 // when their time is over.
 func (w *watch) runAbortHook() {
-	hook := `{"name": "worker_abort"}`
-	if _, err := w.in.Aside(abortTime, "worker_hook", &hook); err != nil {
-		w.log.Warn("the hook worker_abort did not end well", "error", err)
+	w.hook("worker_abort")
+}
+
+// hook runs a hook of the configuration file while the executors serve.
+func (w *watch) hook(name string) {
+	if _, ok := pyembed.Adopted(); !ok {
+		return // no configuration file
+	}
+	request := `{"name": "` + name + `"}`
+	if _, err := w.in.Aside(abortTime, "worker_hook", &request); err != nil {
+		w.log.Warn("a hook did not end well", "hook", name, "error", err)
 	}
 }
 
@@ -182,7 +192,9 @@ func (w *watch) whileStopping() {
 func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	// Idle threads need a moment to end, however quick the stop is to be.
 	var late <-chan time.Time
+	over := ctx.Done()
 	for {
 		select {
 		case <-executors:
@@ -192,9 +204,8 @@ func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 			return nil
 		case <-w.told:
 			return errStuck
-		case <-ctx.Done():
-			late = time.After(200 * time.Millisecond) // idle ones need a moment, however quick the stop is to be
-			ctx = context.Background()
+		case <-over:
+			over, late = nil, time.After(200*time.Millisecond)
 		case <-late:
 			return errBusy
 		case <-tick.C:

@@ -289,10 +289,10 @@ func (s *Set) Remove() {
 }
 
 // URLs returns where the listeners are reached.
-func (s *Set) URLs() []string {
+func (s *Set) URLs(scheme string) []string {
 	urls := make([]string, len(s.Listeners))
 	for i, l := range s.Listeners {
-		urls[i] = "http://" + l.Addr().String()
+		urls[i] = scheme + "://" + l.Addr().String()
 		if l.Addr().Network() == "unix" {
 			urls[i] = "unix:" + l.Addr().String()
 		}

@@ -61,7 +61,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o770 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if got := s.URLs(); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := s.URLs("http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 	if _, err := Open(Options{Binds: []string{"unix:" + path}}); !errors.Is(err, syscall.EADDRINUSE) {
@@ -174,7 +174,7 @@ func TestInherit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := second.URLs(); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := second.URLs("http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 	third, err := Inherit(second.Pass(), copied(t, second.Listeners[0]))
