@@ -127,6 +127,9 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
 		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
+	if err := setEnvironment(v); err != nil {
+		return nil, err
+	}
 	var err error
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
@@ -137,7 +140,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if cfg.tls, err = newTLS(v); err != nil {
 		return nil, err
 	}
-	return cfg, setEnvironment(v)
+	return cfg, nil
 }
 
 func setEnvironment(v *settings.Values) error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,16 +48,19 @@ type leader struct {
 	pass        string
 	detached    *service.Detached // nil: no daemon
 
-	cfg     *config                    // of the generation read last
-	current atomic.Pointer[generation] // likewise
+	current atomic.Pointer[generation] // read last
 	logs    *logs.Logs
 	log     hclog.Logger
 	account *service.Account
-	pid     *service.PIDFile
-	sockets *listen.Set
 	urls    []string
 	passOn  string // for a successor
 	files   []*os.File
+
+	mu      sync.Mutex // a generation may be read while the master stops
+	cfg     *config    // of the generation read last
+	pid     *service.PIDFile
+	sockets *listen.Set
+	stopped bool // the sockets' files are not needed any more
 }
 
 // newLeader takes what the environment tells a master.
@@ -142,7 +146,7 @@ func (l *leader) lead(first *generation) error {
 		Predecessor: l.predecessor, Promoted: l.promoted,
 		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
-	defer func() { l.pid.Remove() }()
+	defer l.leave()
 	err = m.Run()
 	var boot *master.BootError
 	if errors.As(err, &boot) {
@@ -170,8 +174,10 @@ func asBootError(err error) error {
 // begin makes workers of a generation possible: at the start by listening, then by
 // what its Python has to do.
 func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
+	l.mu.Lock()
 	before := l.cfg
 	l.cfg = g.cfg
+	l.mu.Unlock()
 	for _, w := range g.warnings {
 		l.log.Warn(w)
 	}
@@ -236,11 +242,17 @@ func (l *leader) pidPath() string {
 	return l.cfg.pidFile
 }
 
-func (l *leader) listen() (err error) {
-	if l.pid, err = service.WritePID(l.pidPath(), l.cfg.dir); err != nil {
-		l.pid = &service.PIDFile{}
+func (l *leader) listen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return errors.New("told to stop")
+	}
+	pid, err := service.WritePID(l.pidPath(), l.cfg.dir)
+	if err != nil {
 		return err
 	}
+	l.pid = pid
 	var sockets *listen.Set
 	if l.predecessor != 0 {
 		sockets, err = listen.Inherit(l.pass, master.FirstFD)
@@ -269,6 +281,9 @@ func (l *leader) serving(what string) {
 
 // stopping leaves the sockets' files to another master that serves them.
 func (l *leader) stopping(successor, predecessor int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
 	switch {
 	case successor != 0:
 		l.notify("MAINPID=" + strconv.Itoa(successor))
@@ -279,8 +294,17 @@ func (l *leader) stopping(successor, predecessor int) {
 	}
 }
 
+// leave is the last of a master.
+func (l *leader) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pid.Remove()
+}
+
 // promoted takes over what was the predecessor's until now.
 func (l *leader) promoted() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.cfg.pidFile == "" {
 		return
 	}
