@@ -130,7 +130,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if err := setEnvironment(v); err != nil {
 		return nil, err
 	}
-	var err error
+	err := cfg.logs.Check()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
 	}
