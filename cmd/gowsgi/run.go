@@ -154,8 +154,7 @@ func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) err
 	return errStuck
 }
 
-// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
-// signal at once.
+// stop lets what runs finish: at TERM within --graceful-timeout, at QUIT at once.
 func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
@@ -167,9 +166,11 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}
 	go w.whileStopping()
 	go func() {
-		if s, ok := <-p.signals; ok {
-			log.Warn("stopping at once", "signal", s.String())
-			cancel()
+		for s := range p.signals {
+			if s == syscall.SIGQUIT { // a second TERM changes nothing: see Master.windDown
+				log.Warn("stopping at once", "signal", s.String())
+				cancel()
+			}
 		}
 	}()
 	err := srv.Shutdown(ctx)
