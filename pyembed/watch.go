@@ -32,6 +32,7 @@ type watcher struct {
 	calls chan func()
 	alarm *os.File      // where CPython's own watchdog writes
 	heard dump          // what it wrote
+	set   bool          // it will write; WatchStuck's
 	stuck chan struct{} // closed when WatchStuck has found that
 }
 
@@ -145,11 +146,15 @@ func (in *Interpreter) Stacks(bound time.Duration, of ...bridge.Executor) (own [
 type Stuck struct {
 	Silent  time.Duration
 	Threads string // the kernel's view of this process's threads
-	Stacks  string // of Python, written without the GIL; "" if the application uses that timer of faulthandler's
+	Stacks  string // of Python, written without the GIL; "" if the application uses faulthandler's timer
 }
 
-// longestPause is between two pings: a stuck interpreter is found that much later.
-const longestPause = 15 * time.Second
+const (
+	// longestPause is between two pings: a stuck interpreter is found that much later.
+	longestPause = 15 * time.Second
+	// alarmGrace is for stacks that are late on a busy machine: the alarm has gone off.
+	alarmGrace = 2 * time.Second
+)
 
 // WatchStuck asks the interpreter for an answer again and again, and calls stuck,
 // once, when there is none for limit. stop returns when none of it runs any more.
@@ -166,7 +171,11 @@ func (in *Interpreter) WatchStuck(limit time.Duration, stuck func(Stuck)) (stop 
 			}
 			if silent >= limit {
 				close(w.stuck)
-				stuck(Stuck{Silent: silent, Threads: in.osThreads(), Stacks: in.withNames(w.heard.take())})
+				threads := in.osThreads()
+				if w.set {
+					w.heard.wait(alarmGrace)
+				}
+				stuck(Stuck{Silent: silent, Threads: threads, Stacks: in.withNames(w.heard.take())})
 				return
 			}
 			w.heard.take() // it was slow, or this process was stopped
@@ -187,10 +196,10 @@ func (in *Interpreter) WatchStuck(limit time.Duration, stuck func(Stuck)) (stop 
 func (w *watcher) ping(limit time.Duration, end <-chan struct{}) (silent time.Duration, stopped bool) {
 	// The alarm goes off before the next ping but one is given up.
 	argument := fmt.Sprintf("%.3f %d", limit.Seconds(), w.alarm.Fd())
-	done := make(chan struct{})
+	done := make(chan bool, 1)
 	call := func() {
-		defer close(done)
-		_, _ = w.t.call("ping", &argument) // an exception is an answer
+		text, _ := w.t.call("ping", &argument) // an exception is an answer
+		done <- text != ""
 	}
 	step := min(max(limit/16, 10*time.Millisecond), time.Second)
 	ticker := time.NewTicker(step)
@@ -201,7 +210,7 @@ func (w *watcher) ping(limit time.Duration, end <-chan struct{}) (silent time.Du
 		select {
 		case <-end:
 			return 0, true
-		case <-done:
+		case w.set = <-done:
 			return 0, false
 		case calls <- call:
 			calls = nil
@@ -263,6 +272,20 @@ func (d *dump) collect(r *os.File) {
 			d.text = append(d.text, part[:n]...)
 		}
 		d.mu.Unlock()
+	}
+}
+
+// wait returns when something has come, and no more of it, or after limit.
+func (d *dump) wait(limit time.Duration) {
+	size := 0
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		d.mu.Lock()
+		was := size
+		size = len(d.text)
+		d.mu.Unlock()
+		if size > 0 && size == was {
+			return
+		}
 	}
 }
 

@@ -220,10 +220,11 @@ func TestAsideIsBounded(t *testing.T) {
 func scenarioStuck(function string, more ...string) {
 	s := serveStalls(2)
 	told := make(chan Stuck, 9)
-	begun := time.Now()
 	s.in.WatchStuck(time.Second, func(s Stuck) { told <- s })
 	s.ask("/stream/in_c", 3600)
 	s.inPython("in_c")
+	time.Sleep(500 * time.Millisecond) // the alarm is set
+	begun := time.Now()
 	s.ask(function, 3600)
 	if len(more) > 0 {
 		time.Sleep(100 * time.Millisecond)

@@ -137,7 +137,7 @@ func TestEveryFlag(t *testing.T) {
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
 		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
-		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups",
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups", "--stuck-timeout", "18", "--max-rss", "19", "--max-lifetime", "20",
 		"--reload", "--reload-engine", "poll", "--reload-extra-file", "templates/*.html", "--reload-extra-file", "gone", "-c", "conf.py")
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestEveryFlag(t *testing.T) {
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
 		debug: true,
-		watch: watchConfig{timeout: 16 * time.Second, stuck: time.Minute, reload: true},
+		watch: watchConfig{timeout: 16 * time.Second, stuck: 18 * time.Second, maxRSS: 19, maxLifetime: 20 * time.Second, reload: true},
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,

@@ -139,7 +139,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if _, err := environment(v); err != nil {
 		return nil, err
 	}
-	var err error
+	err := cfg.logs.Check()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
 	}

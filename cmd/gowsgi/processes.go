@@ -49,11 +49,12 @@ type leader struct {
 
 	logs *logs.Logs
 	log  hclog.Logger // nil: not open yet
-	pid  *service.PIDFile
 
-	mu      sync.Mutex // of what follows
+	mu      sync.Mutex // of what follows: a generation may be read while the master stops
+	pid     *service.PIDFile
 	current *generation
 	alive   map[*generation]bool // those that have not ended, the current one too
+	stopped bool                 // files are not needed any more
 }
 
 // newLeader takes what the environment tells a master.
@@ -156,7 +157,7 @@ func (l *leader) lead(first *generation) error {
 		Predecessor: l.predecessor, Promoted: l.promoted,
 		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
-	defer func() { l.pid.Remove() }()
+	defer l.leave()
 	err = m.Run()
 	var boot *master.BootError
 	if errors.As(err, &boot) {
@@ -240,28 +241,45 @@ func (l *leader) open(g *generation, reload bool) error {
 	opened, err := l.openAfter(before, g, reload)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err == nil && l.stopped {
+		opened.close()
+		opened.remove()
+		return errors.New("told to stop")
+	}
 	g.sockets = opened
 	return err
 }
 
-func (l *leader) openAfter(before, g *generation, reload bool) (_ sockets, err error) {
-	if reload {
-		if err := l.tryLogs(before, g); err != nil {
+func (l *leader) openAfter(before, g *generation, reload bool) (sockets, error) {
+	switch {
+	case !reload:
+		if err := l.writePID(g); err != nil {
 			return nil, err
 		}
-		if before.sockets.passed() && !slices.Equal(before.cfg.binds, g.cfg.binds) {
-			l.log.Warn("the addresses have changed, but the sockets are those that this process was given", "bind", g.cfg.binds)
+		if l.predecessor != 0 {
+			return inheritSockets(g.cfg.binds, l.pass)
 		}
-		return before.sockets.change(g)
+		return openSockets(g)
+	case before.sockets.passed() && !slices.Equal(before.cfg.binds, g.cfg.binds):
+		l.log.Warn("the addresses have changed, but the sockets are those that this process was given", "bind", g.cfg.binds)
 	}
-	if l.pid, err = service.WritePID(l.pidPath(g), g.cfg.dir); err != nil {
-		l.pid = &service.PIDFile{}
+	if err := l.tryLogs(before, g); err != nil {
 		return nil, err
 	}
-	if l.predecessor != 0 {
-		return inheritSockets(g.cfg.binds, l.pass)
+	return before.sockets.change(g)
+}
+
+func (l *leader) writePID(g *generation) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return errors.New("told to stop")
 	}
-	return openSockets(g)
+	pid, err := service.WritePID(l.pidPath(g), g.cfg.dir)
+	if err == nil {
+		l.pid = pid
+	}
+	return err
 }
 
 // tryLogs opens a generation's logs for a moment: until it serves the log is the one
@@ -360,18 +378,26 @@ func (l *leader) serving(what string) {
 // stopping leaves the sockets' files to another master that serves them.
 func (l *leader) stopping(successor, predecessor int) {
 	l.cmd.stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
 	switch {
 	case successor != 0:
 		l.notify("MAINPID=" + strconv.Itoa(successor))
 		return
 	case predecessor == 0:
 		l.notify("STOPPING=1")
-		l.mu.Lock()
-		defer l.mu.Unlock()
 		for g := range l.alive {
 			g.sockets.remove()
 		}
 	}
+}
+
+// leave is the last of a master.
+func (l *leader) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pid.Remove()
 }
 
 // promoted takes over what was the predecessor's until now.

@@ -83,17 +83,17 @@ func (p *place) serve(cfg *config) error {
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
 	}
+	w, err := startWatch(cfg.watch, in, srv.Pool, p.log, p.unwell)
+	if err != nil {
+		return fmt.Errorf("starting to watch the threads: %w", err)
+	}
+	defer w.stop()
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
 	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
 	for _, l := range p.listeners {
 		go func() { ended <- srv.Serve(l) }()
 	}
-	w, err := startWatch(cfg.watch, in, srv.Pool, p.log, p.unwell)
-	if err != nil {
-		return fmt.Errorf("starting to watch the threads: %w", err)
-	}
-	defer w.stop()
 	p.reload.follow(in)
 	p.serving(in.Python)
 	for {

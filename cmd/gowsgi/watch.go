@@ -102,7 +102,7 @@ func (w *watch) stalled(stalls []bridge.Stall) {
 		stack := own[i]
 		switch {
 		case errors.Is(err, pyembed.ErrNoAnswer):
-			stack = "cannot be had: C code keeps all Python threads from running (it holds the GIL)"
+			stack = fmt.Sprintf("cannot be had within %v: C code keeps the GIL, it seems, so that no Python thread runs", stackTime)
 		case err != nil:
 			stack = "cannot be had: " + err.Error()
 		case stack == "":
@@ -161,7 +161,7 @@ func (w *watch) isStuck(s pyembed.Stuck) {
 		if stacks == "" {
 			stacks = "cannot be had: the application has set faulthandler.dump_traceback_later for itself"
 		}
-		w.log.Error("Python is stuck: C code keeps all its threads from running (it holds the GIL); this process ends",
+		w.log.Error("Python is stuck: C code keeps the GIL, so that no Python thread runs; this process ends",
 			"seconds", seconds(s.Silent), "limit", seconds(w.stuck), "requests", requests.String(), "stacks", stacks, "threads", s.Threads)
 	})
 }

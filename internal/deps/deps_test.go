@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 // may import any.
 var outside = map[string][]string{
 	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
-	"internal/logs":   {"github.com/hashicorp/go-hclog"},
+	"internal/logs":   {"github.com/hashicorp/go-hclog", "golang.org/x/sys/unix"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
 	"internal/queue":  {"github.com/hashicorp/go-hclog"},
 	"internal/reload": {"github.com/fsnotify/fsnotify", "github.com/hashicorp/go-hclog"},

@@ -13,6 +13,7 @@ import (
 	"github.com/gowsgi/gowsgi/internal/statsd"
 	"github.com/gowsgi/gowsgi/internal/syslog"
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 const loggerName = "gowsgi"
@@ -36,8 +37,8 @@ func (o *output) SupportsColor() bool {
 	if !ok {
 		return false
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // outputSink writes lines to the error log.

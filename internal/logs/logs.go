@@ -121,9 +121,6 @@ func openOutputs(cfg Config) (*outputs, error) {
 	if cfg.Stderr == nil {
 		cfg.Stderr = os.Stderr
 	}
-	if cfg.Syslog != nil {
-		cfg.Syslog = withDefaults(*cfg.Syslog)
-	}
 	if cfg.AccessFormat == "" {
 		cfg.AccessFormat = accesslog.Default
 	}
@@ -139,14 +136,21 @@ func openOutputs(cfg Config) (*outputs, error) {
 
 func (c *Config) level() hclog.Level { return cmp.Or(c.Level, hclog.Info) }
 
-func withDefaults(c syslog.Config) *syslog.Config {
-	if c.Address == "" {
-		c.Address = syslog.DefaultAddress
+// Check tells what is wrong with the settings, as far as that shows without opening
+// anything.
+func (c *Config) Check() error {
+	if _, err := accesslog.Compile(c.AccessFormat); err != nil {
+		return err
 	}
-	if c.Facility == "" {
-		c.Facility = syslog.DefaultFacility
+	if c.Syslog != nil {
+		if err := c.Syslog.Check(); err != nil {
+			return err
+		}
 	}
-	return &c
+	if c.Statsd != nil {
+		return c.Statsd.Check()
+	}
+	return nil
 }
 
 func (l *outputs) openErrors() error {

@@ -200,6 +200,9 @@ func TestBadSettings(t *testing.T) {
 		if _, err := Open(cfg); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
+		if err := cfg.Check(); (err == nil) != strings.HasPrefix(want, "opening ") {
+			t.Errorf("Check: %v, want %s", err, want)
+		}
 	}
 }
 

@@ -1,12 +1,16 @@
 package logs
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -14,6 +18,7 @@ import (
 	"github.com/gowsgi/gowsgi/internal/queue"
 	"github.com/gowsgi/gowsgi/internal/syslog"
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 )
 
 // Python says which of Python's loggers get the lines. They do when any is set.
@@ -45,9 +50,11 @@ const (
 // of Python's reads.
 type python struct {
 	on    atomic.Bool  // lines go there, and not to the files
+	left  atomic.Bool  // LeavePython was called
 	lines *queue.Queue // nil: no pipe
 	w     *os.File
-	done  chan struct{}
+	fd    uintptr       // w's
+	done  chan struct{} // closed when nothing more is written
 }
 
 // reopenLine has Python open its log files anew.
@@ -65,6 +72,7 @@ func (l *outputs) ForPython() (map[string]any, error) {
 		return nil, fmt.Errorf("making the pipe to Python's loggers: %w", err)
 	}
 	p := &l.python
+	p.fd = uintptr(fds[1])
 	p.w, p.done = os.NewFile(uintptr(fds[1]), "python"), make(chan struct{})
 	p.lines = queue.New(pipeQueue)
 	go p.run(l.own)
@@ -91,7 +99,9 @@ func (l *outputs) settings() map[string]any {
 		all["statsd_host"], all["statsd_prefix"], all["dogstatsd_tags"] = c.Statsd.Host, c.Statsd.Prefix, c.Statsd.Tags
 	}
 	if c.Syslog != nil {
-		all["syslog_addr"], all["syslog_facility"], all["syslog_prefix"] = c.Syslog.Address, c.Syslog.Facility, c.Syslog.Prefix
+		all["syslog_addr"] = cmp.Or(c.Syslog.Address, syslog.DefaultAddress)
+		all["syslog_facility"] = cmp.Or(c.Syslog.Facility, syslog.DefaultFacility)
+		all["syslog_prefix"] = c.Syslog.Prefix
 	}
 	maps.Copy(all, c.Python.Settings)
 	return all
@@ -112,20 +122,73 @@ func (l *outputs) UsePython() {
 	}
 }
 
-// LeavePython sends lines to the files again, after Python has got what is on its
-// way, or had some time to: Python is about to end.
+// LeavePython sends lines to the files again: Python is about to end. It waits until
+// Python has taken what is on its way. What it does not take in time, since it is
+// stuck, goes to the error log after all, but for access lines.
 func (l *outputs) LeavePython() {
 	p := &l.python
-	if p.lines == nil {
+	if p.lines == nil || !p.left.CompareAndSwap(false, true) {
 		return
 	}
 	p.on.Store(false)
 	p.lines.Close()
-	select {
-	case <-p.done:
-	case <-time.After(pipeClose):
+	if !p.taken(pipeClose) {
+		p.takeBack(l.own)
 	}
 	p.w.Close()
+}
+
+// taken waits until everything was written and read.
+func (p *python) taken(limit time.Duration) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		select {
+		case <-p.done:
+			if n, err := unix.IoctlGetInt(int(p.fd), unix.TIOCINQ); err != nil || n == 0 {
+				return true
+			}
+		default:
+		}
+	}
+	return false
+}
+
+// takeBack reads the pipe in Python's place.
+func (p *python) takeBack(log hclog.Logger) {
+	r, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", p.fd), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return // no /proc: the lines are lost
+	}
+	defer r.Close()
+	_ = r.SetReadDeadline(time.Now().Add(pipeClose / 10)) // without one, Read waits for more
+	text, _ := io.ReadAll(r)
+	tell(log, text)
+}
+
+// tell logs the lines that were meant for Python's "gunicorn.error", and counts those
+// of requests.
+func tell(log hclog.Logger, text []byte) {
+	lost := 0
+	for line := range bytes.Lines(text) {
+		var m struct{ Kind, Level, Message, Traceback string }
+		if json.Unmarshal(line, &m) != nil {
+			continue // the rest of a line that Python has begun to read
+		}
+		switch m.Kind {
+		case "access":
+			lost++
+			continue
+		case "reopen":
+			continue
+		}
+		var args []any
+		if m.Traceback != "" {
+			args = []any{tracebackKey, m.Traceback}
+		}
+		log.Log(hclog.LevelFromString(strings.Replace(m.Level, "warning", "warn", 1)), m.Message, args...)
+	}
+	if lost > 0 {
+		log.Warn("Python's loggers have not taken these access lines: they are lost", "count", lost)
+	}
 }
 
 func (p *python) run(log hclog.Logger) {
@@ -137,9 +200,9 @@ func (p *python) run(log hclog.Logger) {
 	var b queue.Batch
 	for p.lines.Take(context.Background(), &b) {
 		losses.Add(b.Dropped)
-		if _, err := p.w.Write(b.Bytes()); err != nil {
+		if n, err := p.w.Write(b.Bytes()); err != nil {
 			p.on.Store(false)
-			losses.Add(b.Len())
+			tell(log, b.Bytes()[n:])
 			return
 		}
 	}

@@ -85,13 +85,15 @@ func TestLinesForPython(t *testing.T) {
 		}
 	}
 	l.Error().Warn("last")
-	l.LeavePython()
+	left := make(chan struct{})
+	go func() { l.LeavePython(); close(left) }()
 	if got := p.next(); got["message"] != "last" {
 		t.Errorf("got %v", got)
 	}
 	if _, err := p.r.ReadByte(); err != io.EOF {
 		t.Errorf("after the last line: %v", err)
 	}
+	<-left
 	l.Error().Info("late")
 	l.Access().Log(entry("/late"))
 	got := out.String()
@@ -134,6 +136,7 @@ func TestPythonThatDoesNotRead(t *testing.T) {
 	for range 20_000 { // 10 MB
 		l.Access().Log(entry("/" + strings.Repeat("a", 200)))
 	}
+	l.Error().Error("last", "traceback", "Traceback:\n")
 	l.LeavePython()
 	if took := time.Since(began); took > 5*time.Second+pipeClose {
 		t.Errorf("it took %v", took)
@@ -144,7 +147,28 @@ func TestPythonThatDoesNotRead(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	p.next() // what was on its way is whole
+	if text := out.String(); !strings.Contains(text, "access lines: they are lost: count=") {
+		t.Errorf("stderr has %q", text)
+	}
+	p.f.Close()
+}
+
+// TestStuckPython: what is wrong with it must be told.
+func TestStuckPython(t *testing.T) {
+	var out lockedBuffer
+	l := open(t, Config{Stderr: &out, Python: Python{LogConfig: "logging.ini"}})
+	_, p := forPython(t, l)
+	l.UsePython()
+	l.Error().Error("first")
+	p.next()
+	l.Error().Error("Python is stuck", "threads", 1, "traceback", "File x\n")
+	l.Error().Debug("not for the log")
+	l.Close()
+	text := out.String()
+	if !strings.Contains(text, "[ERROR] gowsgi: Python is stuck: threads=1:\n  traceback=\n  | File x\n") || strings.Contains(text, "first") ||
+		strings.Contains(text, "not for") {
+		t.Errorf("stderr has %q", text)
+	}
 }
 
 func TestPythonThatHasGone(t *testing.T) {

@@ -5,6 +5,16 @@ import (
 	"testing"
 )
 
+// saveAndReload has workers tell of a save, and waits for the n-th reload's end.
+func (p *program) saveAndReload(what string, n int) {
+	p.t.Helper()
+	for range 5 {
+		p.ask(what)
+	}
+	p.until("a reload", func() bool { return len(p.lines("reloaded: workers=2")) == n })
+	p.workers(2) // the old ones, to whom nobody listens any more, have ended
+}
+
 // TestChanged: a save that every worker tells of is one reload, the file's next save
 // is another.
 func TestChanged(t *testing.T) {
@@ -12,20 +22,17 @@ func TestChanged(t *testing.T) {
 	p.wait("^serving")
 	old := p.workers(2)
 	for n, what := range []string{"saved", "saved again"} {
-		// What a worker says that is on its way out does not count.
-		p.until("the old workers' end", func() bool { return len(p.lines("a worker has ended")) == 2*n })
+		p.saveAndReload(what, n+1)
 		for range 5 {
-			p.ask(what)
+			p.ask(what) // the new workers
 		}
-		p.until("a reload", func() bool { return len(p.lines("reloaded: workers=2")) == n+1 })
-		p.ask(what) // a worker of the new ones
-		p.expect("reloading: /srv/app.py changed", n+1)
 	}
 	for _, pid := range p.workers(2) {
 		if slices.Contains(old, pid) {
 			t.Errorf("worker %d is still there", pid)
 		}
 	}
+	p.expect("reloading: /srv/app.py changed", 2)
 	p.expect("^begin reload=true", 2)
 }
 
@@ -35,14 +42,12 @@ func TestBroken(t *testing.T) {
 	p.wait("^serving")
 	for n, what := range []string{"", "saved", "saved again"} {
 		if n > 0 {
-			p.ask(what)
-			p.until("a reload", func() bool { return len(p.lines("reloaded: workers=2")) == n })
-			p.workers(2)
+			p.saveAndReload(what, n)
 		}
 		for range 5 {
 			p.ask("broken")
 		}
-		p.ask("nothing")
-		p.expect("SyntaxError: here", n+1)
+		p.until("the error", func() bool { return len(p.lines("SyntaxError: here")) > n })
 	}
+	p.expect("SyntaxError: here", 3)
 }

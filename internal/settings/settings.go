@@ -397,7 +397,7 @@ func Environment(lookup func(string) (string, bool)) (*Values, error) {
 			continue
 		}
 		text, ok := lookup(s.Env)
-		if !ok || text == "" {
+		if !ok || text == "" && s.Kind != String {
 			continue
 		}
 		if s.Name == "bind" { // PORT

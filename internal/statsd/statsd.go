@@ -58,6 +58,12 @@ func New(c Config, log hclog.Logger) (*Client, error) {
 	return s, nil
 }
 
+// Check tells what is wrong with a configuration.
+func (c Config) Check() error {
+	_, _, err := parse(c.Host)
+	return err
+}
+
 // parse reads an address as gunicorn does.
 func parse(host string) (network, address string, err error) {
 	if path, ok := strings.CutPrefix(host, "unix:"); ok {

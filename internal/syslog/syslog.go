@@ -5,6 +5,7 @@ package syslog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,8 @@ var facilities = map[string]int{
 
 // Config says where messages go and how they begin.
 type Config struct {
-	Address  string // udp://HOST:PORT, tcp://HOST:PORT, unix://PATH, with #dgram or #stream
-	Facility string
+	Address  string // udp://HOST:PORT, tcp://HOST:PORT, unix://PATH, with #dgram or #stream; "": DefaultAddress
+	Facility string // "": DefaultFacility
 	Prefix   string // a message is from gunicorn.PREFIX.access or .error
 }
 
@@ -70,18 +71,36 @@ type address struct {
 // New returns a writer; log must not lead back to it. That the server is not there
 // is no error: it may come.
 func New(c Config, log hclog.Logger) (*Writer, error) {
-	facility, ok := facilities[strings.ToLower(c.Facility)]
-	if !ok {
-		return nil, fmt.Errorf("the syslog facility %q is not known", c.Facility)
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
-	a, err := parse(c.Address)
-	if err != nil {
-		return nil, fmt.Errorf("the syslog address %q: %w", c.Address, err)
-	}
-	w := &Writer{facility: facility, prefix: "gunicorn." + c.Prefix + ".", pid: strconv.Itoa(os.Getpid()), address: a}
+	w := &Writer{facility: c.facility(), prefix: "gunicorn." + c.Prefix + ".", pid: strconv.Itoa(os.Getpid())}
+	w.address, _ = c.address()
 	w.out = queue.Sender{What: "syslog", Dial: w.dial, Log: log}
 	w.out.Start(queueSize)
 	return w, nil
+}
+
+// Check tells what is wrong with a configuration.
+func (c Config) Check() error {
+	if c.facility() < 0 {
+		return fmt.Errorf("the syslog facility %q is not known", c.Facility)
+	}
+	if _, err := c.address(); err != nil {
+		return fmt.Errorf("the syslog address %q: %w", c.Address, err)
+	}
+	return nil
+}
+
+func (c Config) address() (address, error) { return parse(cmp.Or(c.Address, DefaultAddress)) }
+
+// facility returns the number of a facility, -1 for none.
+func (c Config) facility() int {
+	number, ok := facilities[strings.ToLower(cmp.Or(c.Facility, DefaultFacility))]
+	if !ok {
+		return -1
+	}
+	return number
 }
 
 var errAddress = errors.New("it must be udp://HOST:PORT, tcp://HOST:PORT or unix://PATH, which may end in #dgram or #stream")

@@ -135,7 +135,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	for _, c := range []Config{{DefaultAddress, "nobody", ""}, {"nowhere", DefaultFacility, ""}} {
+	for _, c := range []Config{{Facility: "nobody"}, {Address: "nowhere"}} {
 		if _, err := New(c, hclog.NewNullLogger()); err == nil {
 			t.Errorf("%v: no error", c)
 		}

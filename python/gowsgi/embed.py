@@ -292,15 +292,18 @@ def dump_stacks() -> str:
     return dumps([{"ident": ident, "stack": stack} for ident, stack in stacks.dump()])
 
 
-def ping(alarm: str) -> None:
+def ping(alarm: str) -> str:
     """Does little but run, and puts the alarm off. Any thread.
 
     Args:
         alarm: In how many seconds without another ping the stacks go to which
             descriptor, as in ``"60.0 7"``.
+
+    Returns:
+        "set", or an empty string where the app uses the alarm.
     """
     seconds, fd = alarm.split()
-    _server.alarm.wind(float(seconds), int(fd))
+    return "set" if _server.alarm.wind(float(seconds), int(fd)) else ""
 
 
 def before_exit() -> None:

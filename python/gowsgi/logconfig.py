@@ -211,9 +211,10 @@ class SafeAtoms(dict[str, object]):
 
     def __init__(self, atoms: Mapping[str, object]) -> None:
         """Takes values; texts are escaped."""
-        super().__init__(
-            (key, value.translate(_ESCAPES) if isinstance(value, str) else value) for key, value in atoms.items()
-        )
+        super().__init__(atoms)
+        for key, value in atoms.items():
+            if isinstance(value, str) and ('"' in value or not value.isprintable()):
+                self[key] = value.translate(_ESCAPES)
 
     def __getitem__(self, key: str) -> object:
         return self.get(key.lower() if key.startswith("{") else key, "-")

@@ -158,7 +158,10 @@ def test_dump_stacks(run):
 
 def test_ping(run):
     # Far off, it goes nowhere; the next one takes its place.
-    assert run("embed.setup('{}'); embed.ping('60.0 2'); embed.ping('60.0 2'); result(1)") == [1]
+    assert run("embed.setup('{}'); result(embed.ping('60.0 2'), embed.ping('60.0 2'))") == ["set", "set"]
+    assert run(
+        "embed.setup('{}'); import faulthandler; faulthandler.dump_traceback_later(60); result(embed.ping('60.0 2'))"
+    ) == [""]
 
 
 def test_info():

@@ -43,6 +43,14 @@ def keep_gil(environ: Environ) -> Any:
     return "done"
 
 
+@app.json("/deadlock")
+def deadlock(_environ: Environ) -> Any:
+    """Let no other Python code run, for ever; signals do not interrupt it."""
+    mutex = ctypes.create_string_buffer(64)
+    _keeps_gil.pthread_mutex_lock(mutex)
+    _keeps_gil.pthread_mutex_lock(mutex)
+
+
 @app.raw("/stall-midway")
 def stall_midway(_environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     """Send the head and a chunk, then nothing."""

@@ -15,6 +15,7 @@ import pytest
 import requests
 from support import proc
 from support.server import APPS, HOST, finish, free_port
+from support.wire import Wire
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -395,6 +396,21 @@ def test_a_request_under_way_is_finished(start: Start, project: Project) -> None
     project.save("go", "")
     slow.join(20)
     assert answers == ["one"]
+
+
+def test_an_interpreter_that_is_kept_busy(start: Start, project: Project) -> None:
+    """By C code that keeps the GIL: Python cannot be asked for anything, and need not be."""
+    busy_or_not = "environ['QUERY_STRING'] and re.match('(a+)+$', 'a' * 50 + 'b') or b'one'"
+    project.save("app.py", app_with(busy_or_not, "import re"))
+    server = start("--graceful-timeout", "1")
+    with Wire(server.port, timeout=30) as wire:
+        wire.get("/?busy")
+        time.sleep(1.5)
+        project.save("app.py", app_with("b'two'"))
+        server.wait_log("reloaded", 10)
+        time.sleep(0.5)
+        served(server, "two")
+        proc.wait_for(lambda: len(proc.tree(server.pid)) == 2, 30, "the busy worker to end")
 
 
 def test_many_saves_leave_nothing(start: Start, project: Project) -> None:

@@ -15,6 +15,7 @@ from support import proc
 from support.wire import Truncated, Wire
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Protocol
 
     from conftest import Serve
@@ -113,6 +114,29 @@ def test_stacks_on_each_python(start: Start, each_venv: Venv) -> None:
     stacks = "".join(re.findall(r"^  \|.*\n", server.stderr, re.MULTILINE))
     assert "in sleep\n" in stacks
     assert "in spin\n" in stacks
+    assert server.stop() == 0
+
+
+def test_workers_of_a_configuration_file(start: Start, tmp_path: Path, each_venv: Venv) -> None:
+    """They are forked from a process that has Python already; its hook runs."""
+    conf = tmp_path / "conf.py"
+    conf.write_text(
+        "import sys\n"
+        "preload_app = True\n"
+        "timeout = 1\n"
+        "stuck_timeout = 2\n"
+        "def worker_abort(worker):\n"
+        "    print('worker_abort', worker.pid, file=sys.stderr, flush=True)\n"
+    )
+    server = start("-c", str(conf), "--threads", "2", venv=each_venv)
+    old = get(server, "/who").json()
+    assert get(server, "/sleep?s=3600").status_code == 504
+    new = replaced(server, old)
+    assert "in sleep\n" in entry(server)
+    assert re.findall(r"^worker_abort (\d+)$", server.stderr, re.MULTILINE) == [str(old)]
+    get(server, "/deadlock")
+    replaced(server, new, errors=True)
+    assert "in deadlock\n" in entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
     assert server.stop() == 0
 
 
@@ -250,12 +274,12 @@ def test_a_stuck_interpreter(start: Start, each_venv: Venv) -> None:
     old = get(server, "/who").json()
     with ThreadPoolExecutor(3) as pool:
         begun = time.monotonic()
-        answers = [pool.submit(get, server, "/keep-gil?s=3600") for _ in range(3)]
+        answers = [pool.submit(get, server, "/deadlock") for _ in range(3)]
         assert [answer.result().status_code for answer in answers] == [503] * 3
         assert 2 <= time.monotonic() - begun < 5
     replaced(server, old)
     told_of = entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
-    for wanted in ("in keep_gil\n", "/keep-gil?s=3600", " state=S ", "python=MainThread", "python=gowsgi-watch"):
+    for wanted in ("in deadlock\n", "/deadlock", " state=S ", "python=MainThread", "python=gowsgi-watch"):
         assert wanted in told_of
     assert server.stop() == 0
 
@@ -265,25 +289,25 @@ def test_a_stuck_interpreter_and_a_timeout(start: Start) -> None:
     server = start("--timeout", "1", "--stuck-timeout", "3", threads=2)
     old = get(server, "/who").json()
     begun = time.monotonic()
-    assert get(server, "/keep-gil?s=3600").status_code == 504
+    assert get(server, "/deadlock").status_code == 504
     assert time.monotonic() - begun < 2
     replaced(server, old, errors=True)
-    server.wait_log(TOLD + ".* uri=/keep-gil.*cannot be had: C code keeps")
-    assert "in keep_gil\n" in entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
+    server.wait_log(TOLD + ".* uri=/deadlock.*cannot be had within 5s: C code keeps the GIL")
+    assert "in deadlock\n" in entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
     assert server.stop() == 0
 
 
 def test_a_stop_of_a_stuck_interpreter(start: Start) -> None:
     server = start("--timeout", "0", "--stuck-timeout", "2", threads=2)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(get, server, "/keep-gil?s=3600")
+        answer = pool.submit(get, server, "/deadlock")
         time.sleep(0.5)
         server.signal(signal.SIGTERM)
         begun = time.monotonic()
         assert server.wait() == 0
         assert answer.result().status_code == 503
     assert time.monotonic() - begun < 4
-    assert "in keep_gil\n" in entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
+    assert "in deadlock\n" in entry(server, r"\[ERROR\] +gowsgi: Python is stuck")
 
 
 def test_c_code_that_keeps_the_gil_for_a_while(start: Start) -> None:

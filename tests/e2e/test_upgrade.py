@@ -68,11 +68,14 @@ def number(path: Path) -> int:
     return int(path.read_text())
 
 
-def test_no_request_is_lost(serve: Serve, release: Path, tmp_path: Path, upgrade: Callable[[Server], int]) -> None:
+@pytest.mark.parametrize("forked", [[], ["--preload"]], ids=["plain", "preload"])
+def test_no_request_is_lost(
+    serve: Serve, release: Path, tmp_path: Path, upgrade: Callable[[Server], int], forked: list[str]
+) -> None:
     """The whole way: USR2, WINCH to the old master, a look, QUIT to it; then the new one's end."""
     pid, pid2, path = tmp_path / "pid", tmp_path / "pid.2", tmp_path / "s.sock"
     server = serve(
-        *("workers:app", "-w2", "--threads", "2", "--pid", str(pid), "--bind", f"unix:{path}"),
+        *("workers:app", "-w2", "--threads", "2", "--pid", str(pid), "--bind", f"unix:{path}", *forked),
         env={"E2E_RELEASE": str(release)},
     )
     with Load(server.port) as load:
@@ -187,7 +190,7 @@ def test_a_folder_that_is_a_link(serve: Serve, venv: object, tmp_path: Path, upg
     new = upgrade(server)
     server.wait_log(f"serving site_app:app .*pid={new}$", 20)
     assert server.stop() == 0
-    assert requests.get(server.url, timeout=10).text == "3"
+    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "3", 10, "the third release")
 
 
 def turn(link: Path, target: str) -> None:

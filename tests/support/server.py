@@ -154,8 +154,11 @@ class Server:
 
     @property
     def workers(self) -> list[int]:
-        """The pids of the processes that serve, below the master."""
-        return [pid for pid in proc.children(self.pid) if proc.alive(pid)]
+        """The pids of the processes that serve, below the master.
+
+        A zygote is there too where there is one: Go has not started in it, so it has one thread.
+        """
+        return [pid for pid in proc.children(self.pid) if proc.alive(pid) and proc.threads(pid) > 1]
 
     @property
     def stdout(self) -> str:
