@@ -26,8 +26,12 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
 			"Without one it is `application`, else `app`. The options are gunicorn's: docs/gunicorn.md.",
-		Flags: flagsOf(), OnUsageError: usageError,
+		Flags:        append(flagsOf(), &cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version"}),
+		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
+			if c.Bool("version") {
+				return printVersion(stdout)
+			}
 			link, err := joinMaster()
 			if err != nil {
 				return err
@@ -40,7 +44,7 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if l.cmd, err = newCommand(c, l.env); err != nil {
+			if l.cmd, err = newCommand(c, withoutListenFDs(l.env), l.note); err != nil {
 				return l.failed(err)
 			}
 			return l.failed(l.run())
