@@ -159,13 +159,7 @@ func (c *conn) drain() {
 	defer c.mu.Unlock()
 	c.draining = true
 	switch {
-	case c.lingers:
-		c.readDeadline(drainGrace)
-	case !c.idle:
-	case c.served > 0:
-		c.readBy = time.Unix(1, 0)
-		c.nc.SetReadDeadline(c.readBy)
-	default:
+	case c.lingers, c.idle:
 		c.readDeadline(drainGrace)
 	}
 }

@@ -43,8 +43,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// drainGrace is how long a connection that has not sent its first request may
-// stay when the server stops: its client has just connected and is about to.
+// drainGrace is how long an idle connection may stay when the server stops: its client
+// may be about to send a request, which is then answered and the last.
 const drainGrace = time.Second
 
 // Server accepts connections and carries each of their requests to its pool. Set

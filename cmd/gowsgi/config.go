@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
@@ -70,7 +71,7 @@ type processes struct {
 	initGroups  bool
 }
 
-// newConfig checks settings and sets the environment's variables.
+// newConfig checks settings.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
 		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
@@ -127,7 +128,15 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
 		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
-	if err := setEnvironment(v); err != nil {
+	if _, _, err := cfg.scale(); err != nil {
+		return nil, err
+	}
+	for _, bind := range cfg.binds {
+		if err := listen.Check(bind); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := environment(v); err != nil {
 		return nil, err
 	}
 	err := cfg.logs.Check()
@@ -146,14 +155,30 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	return cfg, nil
 }
 
-func setEnvironment(v *settings.Values) error {
+// environment returns the names and values of --env.
+func environment(v *settings.Values) ([][2]string, error) {
+	var all [][2]string
 	for _, pair := range v.List("raw_env") {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
+			return nil, fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
 		}
-		if err := os.Setenv(name, value); err != nil {
-			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair, err)
+		all = append(all, [2]string{name, value})
+	}
+	return all, nil
+}
+
+// setEnvironment sets them, in a process that serves: the master's own environment
+// has to be as it was for the next reload. It comes before newConfig, which reads
+// SCRIPT_NAME.
+func setEnvironment(v *settings.Values) error {
+	pairs, err := environment(v)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
+		if err := os.Setenv(pair[0], pair[1]); err != nil {
+			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair[0]+"="+pair[1], err)
 		}
 	}
 	return nil
@@ -200,7 +225,8 @@ func newTLS(v *settings.Values) (*tls.Config, error) {
 	if key == "" {
 		key = certificate
 	}
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	dir := v.String("chdir")
+	pair, err := tls.LoadX509KeyPair(inFolder(dir, certificate), inFolder(dir, key))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.Where("certfile"), err)
 	}
@@ -209,7 +235,7 @@ func newTLS(v *settings.Values) (*tls.Config, error) {
 		ClientAuth: []tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert}[v.Int("cert_reqs")],
 	}
 	if path := v.String("ca_certs"); path != "" {
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(inFolder(dir, path))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Where("ca_certs"), err)
 		}

@@ -26,8 +26,12 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
 			"Without one it is `application`, else `app`. The options are gunicorn's: docs/gunicorn.md.",
-		Flags: flagsOf(), OnUsageError: usageError,
+		Flags:        append(flagsOf(), &cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version"}),
+		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
+			if c.Bool("version") {
+				return printVersion(stdout)
+			}
 			link, err := joinMaster()
 			if err != nil {
 				return err
@@ -40,7 +44,7 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if l.cmd, err = newCommand(c, l.env); err != nil {
+			if l.cmd, err = newCommand(c, withoutListenFDs(l.env), l.note); err != nil {
 				return l.failed(err)
 			}
 			return l.failed(l.run())
@@ -154,8 +158,7 @@ func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) err
 	return errStuck
 }
 
-// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
-// signal at once.
+// stop lets what runs finish: at TERM within --graceful-timeout, at QUIT at once.
 func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
@@ -167,9 +170,11 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}
 	go w.whileStopping()
 	go func() {
-		if s, ok := <-p.signals; ok {
-			log.Warn("stopping at once", "signal", s.String())
-			cancel()
+		for s := range p.signals {
+			if s == syscall.SIGQUIT { // a second TERM changes nothing: see Master.windDown
+				log.Warn("stopping at once", "signal", s.String())
+				cancel()
+			}
 		}
 	}()
 	err := srv.Shutdown(ctx)

@@ -26,14 +26,26 @@ func joinMaster() (*master.Link, error) {
 	if !ok {
 		return master.Join(listen.FromFD)
 	}
-	var files struct {
-		Line      int   `json:"line"`
-		Listeners []int `json:"listeners"`
+	var left struct {
+		Line      int                `json:"line"`
+		Listeners []int              `json:"listeners"`
+		Environ   map[string]*string `json:"environ"` // what Go does not know of
 	}
-	if err := json.Unmarshal([]byte(text), &files); err != nil {
+	if err := json.Unmarshal([]byte(text), &left); err != nil {
 		return nil, fmt.Errorf("what the zygote has left: %w", err)
 	}
-	return master.JoinAs(files.Line, files.Listeners, listen.FromFD)
+	for name, value := range left.Environ {
+		var err error
+		if value == nil {
+			err = os.Unsetenv(name)
+		} else {
+			err = os.Setenv(name, *value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the variable %s, which the configuration file has set: %w", name, err)
+		}
+	}
+	return master.JoinAs(left.Line, left.Listeners, listen.FromFD)
 }
 
 // work is a worker: it serves the master's listeners until it is told to go, or
@@ -56,6 +68,9 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	var told workerSettings
 	if err := json.Unmarshal(link.Settings, &told); err != nil {
 		return fmt.Errorf("the master's settings: %w", err)
+	}
+	if err := setEnvironment(told.Values); err != nil {
+		return err
 	}
 	cfg, err := newConfig(told.App, told.Values)
 	if err != nil {

@@ -196,6 +196,9 @@ func (m *Master) of(w *worker) *generation { return m.generations[w.generation] 
 func (m *Master) turned() {
 	g := m.generations[m.fleet.current]
 	m.failures = 0
+	if g.Serves != nil {
+		g.Serves()
+	}
 	if m.fleet.current == 1 {
 		m.Serving(m.what)
 		m.hook(g, call{name: WhenReady})

@@ -32,9 +32,11 @@ __all__ = [
     "before_exit",
     "configure",
     "describe_error",
+    "dump_later",
     "dump_stacks",
     "failure",
     "format_exception",
+    "import_from_here",
     "info",
     "load",
     "new_files",
@@ -51,7 +53,7 @@ describe_error = errors.describe
 format_exception = errors.format_exception
 
 
-class SetupError(Exception):
+class SetupError(apps.AppError):
     """The interpreter cannot be set up as the options ask."""
 
 
@@ -131,6 +133,27 @@ def configure(options: dict[str, Any]) -> None:
     _server.threads = options.get("threads", 1)
     _server.multiprocess = options.get("multiprocess", False)
     _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
+
+
+def dump_later(seconds: float) -> Callable[[], None]:
+    """Has all stacks written to stderr at a time, unless the process has forked.
+
+    Args:
+        seconds: From now.
+
+    Returns:
+        What calls that off. It must not be called in a forked process.
+    """
+    return _server.alarm.stop if _server.alarm.wind(seconds, 2) else _nothing
+
+
+def import_from_here() -> None:
+    """Has modules of the current folder found, as those of ``configure``'s then are.
+
+    Raises:
+        SetupError: If the folder cannot be read.
+    """
+    _set_paths(_enter(""), [])
 
 
 def load(spec: str) -> Callable[..., Any]:
@@ -290,6 +313,10 @@ def before_exit() -> None:
             stream.flush()
         except Exception:  # None, closed, a broken pipe, the app's own object
             pass
+
+
+def _nothing() -> None:
+    """Calls nothing off."""
 
 
 def _release() -> str:
