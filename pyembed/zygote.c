@@ -99,6 +99,14 @@ static void follow_master(pid_t pid) {
     leave_orphaned(0); /* it may have ended before */
 }
 
+static void call_process(const char *name) {
+#ifdef __linux__
+    prctl(PR_SET_NAME, name);
+#else
+    (void)name;
+#endif
+}
+
 /* Closes listeners that were meant for the master, as systemd passes them: held here
  * they would stay open when the master has closed them. Workers get theirs with each
  * fork. What else was inherited the configuration file may know of. */
@@ -161,10 +169,11 @@ __attribute__((constructor)) static void zygote(void) {
         give_up(NULL);
     char *library = find_text(state, len, "library"), *program = find_text(state, len, "program");
     char *boot = find_text(state, len, "bootstrap"), *options = find_text(state, len, "options");
-    char *parent = find_text(state, len, "master");
+    char *parent = find_text(state, len, "master"), *name = find_text(state, len, "name");
     const char *sources = find(state, len, "sources", &sources_len);
-    if (!library || !program || !boot || !options || !parent)
+    if (!library || !program || !boot || !options || !parent || !name)
         give_up(NULL);
+    call_process(name);
     follow_master((pid_t)atol(parent));
     close_listeners();
     char *error = pyapi_open(library);
@@ -176,6 +185,7 @@ __attribute__((constructor)) static void zygote(void) {
     free(boot);
     free(options);
     free(parent);
+    free(name);
     adopted = serve(t);
     gw_forked = false; /* it becomes a server of its own */
 }

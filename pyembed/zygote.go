@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -165,11 +166,21 @@ func zygoteState(p *Python, o Options) (bridge.Record, error) {
 	var state bridge.Record
 	for _, pair := range [][2]string{
 		{"library", p.Library}, {"program", p.Executable}, {"bootstrap", python.Bootstrap()},
-		{"options", string(options)}, {"master", strconv.Itoa(os.Getpid())}, {"sources", string(flatSources())},
+		{"options", string(options)}, {"name", programName()}, {"master", strconv.Itoa(os.Getpid())}, {"sources", string(flatSources())},
 	} {
 		state = state.Append(pair[0], pair[1])
 	}
 	return state, nil
+}
+
+// programName is what this program is called: selfExe would have the kernel call it
+// exe.
+func programName() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return filepath.Base(path)
 }
 
 // selfExe is this program, also when its file was replaced since.

@@ -214,8 +214,8 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 		Grace: g.cfg.graceful + closeTime + time.Second, Credential: g.account.Credential(),
 		Serves: func() { l.turn(g) },
 		End: func() {
-			g.end()
 			l.forget(g)
+			g.end()
 		},
 	}
 	if made.Settings, err = g.forWorkers(l.cmd.dir); err != nil {

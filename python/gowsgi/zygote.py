@@ -166,6 +166,8 @@ class _Zygote:
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
         embed.configure(request["options"])
+        if name := request["settings"].get("proc_name"):
+            _call_process(name)
         self.hooks.settle(request["settings"], request.get("app", ""))
         return {}
 
@@ -214,6 +216,15 @@ class _Zygote:
             return pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _call_process(name: str) -> None:
+    """Has ps show a name for this process and the workers, who may not do it themselves."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(name)
+    except OSError:  # another system than Linux
+        pass
 
 
 def _become(account: dict[str, Any]) -> None:
