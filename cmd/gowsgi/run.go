@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
@@ -78,7 +79,8 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
-		Log: p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		AllowUWSGI: cfg.allowUWSGI.ContainsPeer,
+		Log:        p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
@@ -91,8 +93,13 @@ func (p *place) serve(cfg *config) error {
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
 	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
-	for _, l := range p.listeners {
-		go func() { ended <- srv.Serve(l) }()
+	protocols := listen.Protocols(cfg.binds, len(p.listeners), cfg.protocol)
+	for i, l := range p.listeners {
+		serve := srv.Serve
+		if protocols[i] == listen.UWSGI {
+			serve = srv.ServeUWSGI
+		}
+		go func() { ended <- serve(l) }()
 	}
 	p.reload.follow(in)
 	p.serving(in.Python)
