@@ -81,7 +81,7 @@ test-e2e: build $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) -m pytest $(E2E_ALONE)
 
 test-conformance: build $(TOOLS)/.done
-	$(TOOLBIN) -m pytest tests/conformance
+	$(TOOLBIN) -m pytest tests/conformance tests/uwsgi
 
 # Other projects' own tests, fetched from PyPI.
 test-foreign: build $(TOOLS)/.done
