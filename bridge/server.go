@@ -46,8 +46,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// drainGrace is how long a connection that has not sent its first request may
-// stay when the server stops: its client has just connected and is about to.
+// drainGrace is how long an idle connection may stay when the server stops: its client
+// may be about to send a request, which is then answered and the last.
 const drainGrace = time.Second
 
 // Server accepts connections and carries each of their requests to its pool. Set
@@ -91,7 +91,9 @@ type AccessEntry struct {
 	Start   time.Time
 	Took    time.Duration // from the head's last byte to the answer's last
 	Status  int
-	Bytes   int64 // of the answer's body as the application gave it and the client got it
+	Bytes   int64  // of the answer's body as the application gave it and the client got it
+	Head    *Head  // the application's; nil when the server answered itself
+	Record  Record // the environ's variables; empty when the head was refused
 }
 
 // Connections returns how many are open now.

@@ -14,7 +14,10 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
+	"github.com/gowsgi/gowsgi/internal/reload"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
@@ -98,9 +101,11 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logLevel: hclog.Info,
-		graceful: 30 * time.Second, limits: bridge.DefaultLimits(), protocol: listen.HTTP, allowUWSGI: networks(t, "127.0.0.1,::1"),
-		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, logs: logsOf("myapp:app", hclog.Info),
+		processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048, reload: reloading{engine: reload.Auto}},
+		graceful:  30 * time.Second, limits: bridge.DefaultLimits(), protocol: listen.HTTP, allowUWSGI: networks(t, "127.0.0.1,::1"),
+		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{
@@ -110,6 +115,16 @@ func TestDefaults(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// logsOf is what is logged where nobody says so.
+func logsOf(name string, level hclog.Level) logs.Config {
+	return logs.Config{
+		Error: "-", Level: level, AccessFormat: accesslog.Default,
+		Python: logs.Python{
+			LoggerClass: "gunicorn.glogging.Logger", LogConfigDict: map[string]any{}, Settings: map[string]any{"proc_name": name},
+		},
 	}
 }
 
@@ -123,14 +138,17 @@ func TestEveryFlag(t *testing.T) {
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
 		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
-		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups",
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups", "--stuck-timeout", "18", "--max-rss", "19", "--max-lifetime", "20",
+		"--reload", "--reload-engine", "poll", "--reload-extra-file", "templates/*.html", "--reload-extra-file", "gone", "-c", "conf.py",
 		"--protocol", "uwsgi", "--uwsgi-allow-from", "10.0.0.1", "--buffer-size", "18", "--socket-mode", "660", "--socket-owner", "www:staff")
 	if err != nil {
 		t.Fatal(err)
 	}
+	otherLogs := logsOf("myapp:app", hclog.Warn)
+	otherLogs.Access, otherLogs.Dir = "-", "/srv"
 	want := &config{
 		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
-		pythonPath: []string{"a", "b"}, logLevel: hclog.Warn, accessLog: "-", graceful: 500 * time.Millisecond,
+		pythonPath: []string{"a", "b"}, logs: otherLogs, graceful: 500 * time.Millisecond,
 		limits: bridge.Limits{
 			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
@@ -143,11 +161,14 @@ func TestEveryFlag(t *testing.T) {
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
 		debug: true,
+		watch: watchConfig{timeout: 16 * time.Second, stuck: 18 * time.Second, maxRSS: 19, maxLifetime: 20 * time.Second, reload: true},
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
+			reload:     reloading{on: true, engine: reload.Poll, extra: []string{"templates/*.html", "gone", "conf.py"}},
 			socketMode: 0o660, socketOwner: "www:staff",
 		},
+		warnings: []string{"--reload-extra-file: there is no gone yet"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -234,12 +255,14 @@ func TestScale(t *testing.T) {
 		"-w3 --min-workers 4 --max-workers 5": {},
 	} {
 		cfg, err := parse(t, append([]string{"app"}, strings.Fields(args)...)...)
-		if err != nil {
-			t.Fatal(err)
+		if (err != nil) != (want == [2]int{}) {
+			t.Errorf("%s: %v", args, err)
 		}
-		least, most, err := cfg.scale()
-		if got := [2]int{least, most}; got != want || (err != nil) != (want == [2]int{}) {
-			t.Errorf("%s: %v, %v; want %v", args, got, err, want)
+		if err != nil {
+			continue
+		}
+		if least, most, err := cfg.scale(); err != nil || [2]int{least, most} != want {
+			t.Errorf("%s: %d, %d, %v; want %v", args, least, most, err, want)
 		}
 	}
 }
@@ -248,7 +271,7 @@ func TestLogLevels(t *testing.T) {
 	for name, want := range map[string]hclog.Level{
 		"debug": hclog.Debug, "Info": hclog.Info, "warning": hclog.Warn, "warn": hclog.Warn, "ERROR": hclog.Error, "critical": hclog.Error,
 	} {
-		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logLevel != want {
+		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logs.Level != want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/gowsgi/gowsgi/internal/settings"
@@ -34,6 +35,9 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run is the whole program: it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	if filepath.Base(args[0]) == "gunicorn" { // a link by that name
+		args = append([]string{args[0], "run"}, args[1:]...)
+	}
 	app := newApp(stdout, stderr)
 	err := app.Run(gatherFlags(app, args))
 	if err == nil {
@@ -101,11 +105,13 @@ func usageError(c *cli.Context, err error, _ bool) error {
 func versionCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print the version",
-		Action: func(*cli.Context) error {
-			_, err := fmt.Fprintf(stdout, "gowsgi %s\n", python.Version())
-			return err
-		},
+		Action: func(*cli.Context) error { return printVersion(stdout) },
 	}
+}
+
+func printVersion(stdout io.Writer) error {
+	_, err := fmt.Fprintf(stdout, "gowsgi %s\n", python.Version())
+	return err
 }
 
 // appArgument returns the application's spec, the one positional argument.
@@ -133,5 +139,9 @@ func commandConfig(c *cli.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConfig(app, defaults.Over(typed))
+	values := defaults.Over(typed)
+	if err := setEnvironment(values); err != nil {
+		return nil, err
+	}
+	return newConfig(app, values)
 }

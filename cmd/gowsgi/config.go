@@ -13,21 +13,21 @@ import (
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
-	"github.com/hashicorp/go-hclog"
 )
 
 // config is what the settings ask for, checked.
 type config struct {
 	app        string
+	name       string // of the processes; "": this program's
 	binds      []string
 	threads    int
 	dir        string
 	python     string
 	pythonPath []string
-	logLevel   hclog.Level
-	accessLog  string // "": none
+	logs       logs.Config
 	graceful   time.Duration
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
@@ -37,8 +37,17 @@ type config struct {
 	protocol   listen.Protocol       // where binds name none
 	allowUWSGI wsgi.Networks
 	debug      bool
+	watch      watchConfig
 	processes
 	warnings []string
+}
+
+// scheme is that of the URLs that are served.
+func (cfg *config) scheme() string {
+	if cfg.tls != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // multiProcess tells whether another process may run the application at the same
@@ -57,6 +66,7 @@ type processes struct {
 	socketMode  int
 	socketOwner string
 	pidFile     string
+	reload      reloading
 	daemon      bool
 	keepOutput  bool
 	backlog     int
@@ -65,12 +75,12 @@ type processes struct {
 	initGroups  bool
 }
 
-// newConfig checks settings and sets the environment's variables.
+// newConfig checks settings.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
-		app: app, binds: v.List("bind"), threads: v.Int("threads"),
+		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
 		dir: v.String("chdir"), python: v.String("python"),
-		logLevel: logLevel(v.String("loglevel")), accessLog: v.String("accesslog"),
+		logs:     logsConfig(app, v),
 		graceful: v.Duration("graceful_timeout"),
 		limits: bridge.Limits{
 			Head: http1.Limits{
@@ -101,6 +111,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		protocol: listen.Protocol(v.String("protocol")),
 		pool:     bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug:    v.Bool("debug_errors"),
+		watch: watchConfig{
+			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"), reload: v.Bool("reload"),
+		},
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
 			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),
@@ -110,6 +124,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
 		},
 	}
+	cfg.reload, cfg.warnings = newReloading(v)
 	if path := v.String("pythonpath"); path != "" {
 		cfg.pythonPath = strings.Split(path, ",")
 	}
@@ -119,7 +134,21 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
 		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
-	var err error
+	if _, _, err := cfg.scale(); err != nil {
+		return nil, err
+	}
+	for _, bind := range cfg.binds {
+		if err := listen.Check(bind); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := environment(v); err != nil {
+		return nil, err
+	}
+	err := cfg.logs.Check()
+	if err != nil {
+		return nil, err
+	}
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
 	}
@@ -139,30 +168,36 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			}
 		}
 	}
-	return cfg, setEnvironment(v)
+	return cfg, nil
 }
 
-func setEnvironment(v *settings.Values) error {
+// environment returns the names and values of --env.
+func environment(v *settings.Values) ([][2]string, error) {
+	var all [][2]string
 	for _, pair := range v.List("raw_env") {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
+			return nil, fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
 		}
-		if err := os.Setenv(name, value); err != nil {
-			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair, err)
+		all = append(all, [2]string{name, value})
+	}
+	return all, nil
+}
+
+// setEnvironment sets them, in a process that serves: the master's own environment
+// has to be as it was for the next reload. It comes before newConfig, which reads
+// SCRIPT_NAME.
+func setEnvironment(v *settings.Values) error {
+	pairs, err := environment(v)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
+		if err := os.Setenv(pair[0], pair[1]); err != nil {
+			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair[0]+"="+pair[1], err)
 		}
 	}
 	return nil
-}
-
-func logLevel(name string) hclog.Level {
-	switch name {
-	case "warning":
-		return hclog.Warn
-	case "critical":
-		return hclog.Error
-	}
-	return hclog.LevelFromString(name)
 }
 
 func newRules(v *settings.Values) (*wsgi.Rules, error) {
@@ -206,7 +241,8 @@ func newTLS(v *settings.Values) (*tls.Config, error) {
 	if key == "" {
 		key = certificate
 	}
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	dir := v.String("chdir")
+	pair, err := tls.LoadX509KeyPair(inFolder(dir, certificate), inFolder(dir, key))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.Where("certfile"), err)
 	}
@@ -215,7 +251,7 @@ func newTLS(v *settings.Values) (*tls.Config, error) {
 		ClientAuth: []tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert}[v.Int("cert_reqs")],
 	}
 	if path := v.String("ca_certs"); path != "" {
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(inFolder(dir, path))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Where("ca_certs"), err)
 		}

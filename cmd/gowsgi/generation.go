@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
+	"github.com/gowsgi/gowsgi/internal/master"
+	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/hashicorp/go-hclog"
@@ -19,10 +22,12 @@ import (
 
 // Bounds of what a configuration file's code may take.
 const (
-	configTime = time.Minute      // to run the file
-	hookTime   = 10 * time.Second // one hook
+	configTime = 10 * time.Minute // to run the file, which may wait for other services
+	hookTime   = time.Minute      // a hook, but on_starting and on_reload
+	exitTime   = 12 * time.Second // atexit's functions, which it bounds itself
 	forkTime   = 30 * time.Second // pre_fork and the fork
-	importTime = time.Hour        // the application, with --preload: as long as it takes
+	importTime = time.Hour        // the application with --preload, and what begins: as long as it takes
+	slowTime   = 10 * time.Second // after it the log says what is waited for
 )
 
 // command is what the master was started with: what a reload does not change.
@@ -31,19 +36,45 @@ type command struct {
 	defaults *settings.Values // from the environment
 	typed    *settings.Values // from the command line and GUNICORN_CMD_ARGS
 	env      []string         // as it was at the start
+	dir      string           // where that was, by name: it may be a link that a new release has moved
+
+	note func(text string) // tells whoever waits
+
+	mu      sync.Mutex
+	begun   *pyembed.Zygote // of the generation that is being read
+	stopped bool
 }
 
-func newCommand(c *cli.Context, env []string) (*command, error) {
+func newCommand(c *cli.Context, env []string, note func(string)) (*command, error) {
 	if c.NArg() > 1 {
 		return nil, fmt.Errorf("one application at a time: %q is too many", c.Args().Slice()[1:])
 	}
-	cmd := &command{app: c.Args().First(), env: env}
+	cmd := &command{app: c.Args().First(), env: env, note: note}
+	cmd.dir, _ = os.Getwd() // one that is gone is no reason not to start
 	var err error
 	if cmd.typed, err = withEnvironmentArgs(c); err != nil {
 		return nil, err
 	}
 	cmd.defaults, err = settings.Environment(os.LookupEnv)
 	return cmd, err
+}
+
+// folder is where new processes start; "": where this one is.
+func (cmd *command) folder() string {
+	if _, err := os.Stat(cmd.dir); err != nil {
+		return ""
+	}
+	return cmd.dir
+}
+
+// stop ends what is being read, so that nobody waits for it, and what would be later.
+func (cmd *command) stop() {
+	cmd.mu.Lock()
+	defer cmd.mu.Unlock()
+	cmd.stopped = true
+	if cmd.begun != nil {
+		cmd.begun.Kill()
+	}
 }
 
 // generation is what workers are started with until the next reload.
@@ -55,6 +86,9 @@ type generation struct {
 	warnings []string
 	python   *pyembed.Python // nil: each worker looks for it
 	zygote   *pyembed.Zygote // nil: workers are plain processes
+	account  *service.Account
+	chown    func(path string) error // of unix sockets
+	sockets  sockets
 }
 
 // workerSettings is what a worker reads first on its line.
@@ -62,32 +96,28 @@ type workerSettings struct {
 	App    string           `json:"app"`
 	Values *settings.Values `json:"values"`
 	Python *pyembed.Python  `json:"python,omitempty"`
+	Dir    string           `json:"dir"` // where the master was started
 }
 
-// begin reads the configuration file, if there is one, and makes a generation.
-// With a file or --preload that takes a Python of its own, a zygote.
-func (cmd *command) begin(log hclog.Logger) (*generation, error) {
+// read makes a generation of the settings, and of the configuration file if there is
+// one: that takes a Python of its own, a zygote.
+func (cmd *command) read() (*generation, error) {
 	g := &generation{app: cmd.app, values: cmd.defaults.Over(cmd.typed)}
-	err := cmd.fill(g, log)
-	if err != nil {
+	if err := cmd.fill(g); err != nil {
 		g.close()
 		return nil, err
 	}
 	return g, nil
 }
 
-func (cmd *command) fill(g *generation, log hclog.Logger) error {
-	path, given := g.values.String("config"), cmd.typed.IsSet("config")
-	if path != "" && !given && !strings.HasPrefix(path, "python:") {
-		if _, err := os.Stat(path); err != nil {
-			path = "" // gunicorn's default, which need not be there
-		}
-	}
-	if path != "" {
+func (cmd *command) fill(g *generation) error {
+	if path := cmd.configPath(); path != "" {
 		if err := cmd.startZygote(g); err != nil {
 			return err
 		}
+		stop := cmd.noteLater("running the configuration " + path)
 		file, err := g.readConfig(path)
+		stop()
 		if err != nil {
 			return err
 		}
@@ -95,6 +125,11 @@ func (cmd *command) fill(g *generation, log hclog.Logger) error {
 			return fmt.Errorf("%s: the interpreter that runs this file cannot be named in it: use --python", file.Where("python"))
 		}
 		g.values = cmd.defaults.Over(file).Over(cmd.typed)
+	}
+	if dir := g.values.String("chdir"); dir != "" { // for processes that may be elsewhere
+		if err := g.values.Set(settings.Lookup("chdir"), inFolder(cmd.dir, dir), g.values.Where("chdir")); err != nil {
+			return err
+		}
 	}
 	if g.app == "" {
 		g.app = g.values.String("wsgi_app")
@@ -110,8 +145,56 @@ func (cmd *command) fill(g *generation, log hclog.Logger) error {
 		return err
 	}
 	g.warnings = append(g.warnings, g.cfg.warnings...)
-	preload := g.values.Bool("preload_app") || g.values.Bool("check_config")
-	if preload && g.zygote == nil {
+	if g.account, err = service.FindAccount(g.cfg.user, g.cfg.group, g.cfg.initGroups); err != nil {
+		return err
+	}
+	g.chown = g.account.Chown
+	if owner := g.cfg.socketOwner; owner != "" {
+		if g.chown, err = service.Owner(owner); err != nil {
+			return fmt.Errorf("%s: %w", g.values.Where("socket_owner"), err)
+		}
+	}
+	return nil
+}
+
+// configPath returns the configuration file, a relative one as seen from folder; ""
+// without.
+func (cmd *command) configPath() string {
+	if path := cmd.typed.String("config"); path != "" && cmd.typed.Has("config") {
+		return path
+	}
+	path := settings.Lookup("config").Default.(string)
+	if _, err := os.Stat(inFolder(cmd.folder(), path)); err != nil {
+		return "" // gunicorn's default, which need not be there
+	}
+	return path
+}
+
+// inFolder is a path as seen from a folder.
+func inFolder(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// noteLater says what takes so long, unless it is stopped before.
+func (cmd *command) noteLater(doing string) (stop func()) {
+	timer := time.AfterFunc(slowTime, func() {
+		cmd.note(fmt.Sprintf("%s takes more than %v; waiting", doing, slowTime))
+	})
+	return func() { timer.Stop() }
+}
+
+// imports tells whether the application is imported here, once for all workers.
+func (g *generation) imports() bool {
+	return g.values.Bool("preload_app") && !g.cfg.reload.on
+}
+
+// prepare makes the generation ready for its first worker: with load the application
+// is imported here.
+func (cmd *command) prepare(g *generation, load bool) error {
+	if load && g.zygote == nil {
 		if err := cmd.startZygote(g); err != nil {
 			return err
 		}
@@ -122,10 +205,10 @@ func (cmd *command) fill(g *generation, log hclog.Logger) error {
 	if err := g.configure(); err != nil {
 		return err
 	}
-	if !preload {
+	if !load {
 		return nil
 	}
-	log.Debug("importing the application", "app", g.app)
+	defer cmd.noteLater("importing " + g.app)()
 	if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": g.app}, importTime); err != nil {
 		return bootError(g.app, err)
 	}
@@ -138,9 +221,17 @@ func (cmd *command) startZygote(g *generation) error {
 		return err
 	}
 	g.python = py
-	options := pyembed.Options{Argv: os.Args[:1], ErrorFD: 2, OwnedSignals: ownedSignals}
-	g.zygote, err = pyembed.StartZygote(py, options, os.Args, cmd.env)
-	return err
+	options := pyembed.Options{Argv: os.Args[:1], ErrorFD: 2, OwnedSignals: ownedSignals, Reload: g.values.Bool("reload")}
+	if g.zygote, err = pyembed.StartZygote(py, options, cmd.folder(), os.Args, cmd.env); err != nil {
+		return err
+	}
+	cmd.mu.Lock()
+	defer cmd.mu.Unlock()
+	cmd.begun = g.zygote
+	if cmd.stopped {
+		g.zygote.Kill()
+	}
+	return nil
 }
 
 // readConfig runs the configuration file and returns what it sets.
@@ -151,7 +242,10 @@ func (g *generation) readConfig(path string) (*settings.Values, error) {
 	}
 	answer, err := g.zygote.Ask(map[string]any{"do": "config", "config": path, "known": known}, configTime)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the configuration %s: %w", path, err)
+		if !errors.As(err, new(*pyembed.Error)) { // which names it
+			err = fmt.Errorf("running the configuration %s: %w", path, err)
+		}
+		return nil, &exitError{code: exitCode(err, exitConfig), err: err}
 	}
 	var read struct {
 		Settings map[string]any `json:"settings"`
@@ -184,7 +278,7 @@ func (g *generation) readConfig(path string) (*settings.Values, error) {
 // configure tells the zygote what the settings came to.
 func (g *generation) configure() error {
 	_, err := g.zygote.Ask(map[string]any{
-		"do": "settings", "settings": g.values.Complete(),
+		"do": "settings", "settings": g.values.Complete(), "app": g.app,
 		"options": map[string]any{
 			"chdir": g.cfg.dir, "pythonpath": g.cfg.pythonPath, "threads": g.cfg.threads,
 			"multiprocess": g.cfg.multiProcess(), "env": g.values.List("raw_env"),
@@ -193,32 +287,78 @@ func (g *generation) configure() error {
 	return err
 }
 
-// hook runs one of the configuration file's functions, if it has that.
-func (g *generation) hook(name string, args any) error {
+// hook runs one of the configuration file's functions, if it has that; args are as
+// gowsgi.zygote takes them.
+func (g *generation) hook(name string, args map[string]any, limit time.Duration) error {
 	if g.zygote == nil || !slices.Contains(g.hooks, name) {
 		return nil
 	}
-	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": args}, hookTime)
-	if err != nil {
-		return fmt.Errorf("the hook %s: %w", name, err)
+	all := map[string]any{"pid": os.Getpid()}
+	maps.Copy(all, args)
+	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": all}, limit)
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &exitError{code: exitCode(err, exitConfig), err: fmt.Errorf("the hook %s: %w", name, err)}
 }
 
-// fork makes a worker of the zygote: line is its end of the line to the master.
-func (g *generation) fork(age, workers int, line uintptr, listeners []uintptr) (pid int, err error) {
-	answer, err := g.zygote.Ask(map[string]any{"do": "fork", "age": age, "num_workers": workers},
-		forkTime, append([]uintptr{line}, listeners...)...)
-	if err != nil {
-		return 0, err
+// told passes on what the master tells of its workers.
+func (g *generation) told(log hclog.Logger, name string, args any) {
+	fields := map[string]any{}
+	switch args := args.(type) {
+	case master.NWorkers:
+		fields["new"], fields["old"] = args.New, args.Old
+	case master.Child:
+		fields["worker"] = args
 	}
-	var made struct {
-		PID int `json:"pid"`
+	if err := g.hook(name, fields, hookTime); err != nil {
+		_, text := failure(err)
+		log.Error("a hook failed", "hook", name, "cause", text)
 	}
-	if err := json.Unmarshal(answer, &made); err != nil || made.PID <= 0 {
-		return 0, fmt.Errorf("forking a worker: odd answer %q", answer)
+}
+
+// reopen opens the log files anew that the zygote has.
+func (g *generation) reopen(log hclog.Logger) {
+	if g.zygote == nil {
+		return
 	}
-	return made.PID, nil
+	if _, err := g.zygote.Ask(map[string]any{"do": "reopen"}, hookTime); err != nil {
+		log.Error("the configuration file's Python cannot open its logs anew", "error", err)
+	}
+}
+
+// spawn makes a worker of the zygote.
+func (g *generation) spawn() func(master.SpawnRequest) (pid int, err error) {
+	return func(r master.SpawnRequest) (int, error) {
+		request := map[string]any{"do": "fork", "age": r.Age, "num_workers": r.Workers, "pid": os.Getpid()}
+		if a := g.account; a != nil {
+			request["account"] = map[string]any{"uid": a.UID, "gid": a.GID, "groups": a.Groups}
+		}
+		answer, err := g.zygote.Ask(request, forkTime, append([]uintptr{r.Line.Fd()}, r.Listeners...)...)
+		if err != nil {
+			return 0, err
+		}
+		var made struct {
+			PID int `json:"pid"`
+		}
+		if err := json.Unmarshal(answer, &made); err != nil || made.PID <= 0 {
+			return 0, fmt.Errorf("forking a worker: odd answer %q", answer)
+		}
+		return made.PID, nil
+	}
+}
+
+// forWorkers is what each worker reads first: the settings.
+func (g *generation) forWorkers(dir string) ([]byte, error) {
+	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Dir: dir})
+}
+
+// end lets the zygote run its exit functions.
+func (g *generation) end() {
+	if g.zygote != nil {
+		_, _ = g.zygote.Ask(map[string]any{"do": "exit"}, exitTime) // it may have ended
+	}
+	g.close()
 }
 
 func (g *generation) close() {

@@ -56,6 +56,12 @@ type address struct {
 	fd   int    // a descriptor that listens already; 0: none, as stdin never does
 }
 
+// Check tells whether a --bind can be read.
+func Check(bind string) error {
+	_, err := parse(bind, "")
+	return err
+}
+
 // parse reads a --bind as gunicorn does. Relative paths of unix sockets start in
 // dir ("": the current folder).
 func parse(bind, dir string) (address, error) {

@@ -293,13 +293,16 @@ func (s *Set) Remove() {
 	clear(s.made)
 }
 
-// URLs returns where the listeners are reached, by what they speak.
-func (s *Set) URLs(p []Protocol) []string {
+// URLs returns where the listeners are reached, by what they speak; scheme is HTTP's,
+// which may be "https".
+func (s *Set) URLs(p []Protocol, scheme string) []string {
 	urls := make([]string, len(s.Listeners))
 	for i, l := range s.Listeners {
 		switch unix := l.Addr().Network() == "unix"; {
+		case !unix && p[i] == UWSGI:
+			urls[i] = "uwsgi://" + l.Addr().String()
 		case !unix:
-			urls[i] = string(p[i]) + "://" + l.Addr().String()
+			urls[i] = scheme + "://" + l.Addr().String()
 		case p[i] == UWSGI:
 			urls[i] = "uwsgi+unix:" + l.Addr().String()
 		default:

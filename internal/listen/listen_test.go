@@ -73,7 +73,7 @@ func TestSocketMode(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if got := s.URLs([]Protocol{UWSGI}); !slices.Equal(got, []string{"uwsgi+unix:" + path}) {
+	if got := s.URLs([]Protocol{UWSGI}, "http"); !slices.Equal(got, []string{"uwsgi+unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 }
@@ -97,7 +97,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o770 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if got := s.URLs([]Protocol{HTTP}); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := s.URLs([]Protocol{HTTP}, "http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 	if _, err := Open(Options{Binds: []string{"unix:" + path}}); !errors.Is(err, syscall.EADDRINUSE) {
@@ -210,7 +210,7 @@ func TestInherit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := second.URLs([]Protocol{HTTP}); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := second.URLs([]Protocol{HTTP}, "http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 	third, err := Inherit(second.Pass(), copied(t, second.Listeners[0]))

@@ -34,6 +34,8 @@ type Generation struct {
 	// started anew. The process must be the master's child, or become it: the master
 	// is a subreaper from then on. Several calls do not overlap.
 	Spawn func(SpawnRequest) (pid int, err error)
+	// Serves is called once, when the generation has become the current one; nil: not.
+	Serves func()
 	// Hook is told what happens, in order; nil: nobody is. It may take its time, and
 	// runs beside Spawn. The names and types of args are at the constants.
 	Hook func(name string, args any)

@@ -299,6 +299,12 @@ func (v *Values) IsSet(name string) bool {
 	return ok && !reflect.DeepEqual(value, Lookup(name).Default)
 }
 
+// Has tells whether a setting was given a value, if only its default's.
+func (v *Values) Has(name string) bool {
+	_, ok := v.values[name]
+	return ok
+}
+
 // Where is what to call a setting in an error: where it was set, else its flag.
 func (v *Values) Where(name string) string {
 	if where, ok := v.where[name]; ok {
@@ -396,7 +402,7 @@ func Environment(lookup func(string) (string, bool)) (*Values, error) {
 			continue
 		}
 		text, ok := lookup(s.Env)
-		if !ok || text == "" {
+		if !ok || text == "" && s.Kind != String {
 			continue
 		}
 		if s.Name == "bind" { // PORT

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 
-from gowsgi import __version__, apps, errors
+from gowsgi import __version__, apps, errors, stacks
 from gowsgi.signals import SignalGuard
 from gowsgi.streams import BodyFile, ErrorStream, FileWrapper, open_body
 
@@ -32,11 +32,16 @@ __all__ = [
     "before_exit",
     "configure",
     "describe_error",
+    "dump_later",
     "dump_stacks",
+    "failure",
     "format_exception",
+    "import_from_here",
     "info",
     "load",
+    "new_files",
     "open_body",
+    "ping",
     "register_thread",
     "run_exit_handlers",
     "setup",
@@ -48,7 +53,7 @@ describe_error = errors.describe
 format_exception = errors.format_exception
 
 
-class SetupError(Exception):
+class SetupError(apps.AppError):
     """The interpreter cannot be set up as the options ask."""
 
 
@@ -58,8 +63,10 @@ class _Server:
     def __init__(self) -> None:
         self.errors = ErrorStream(2)
         self.guard = SignalGuard(lambda text: self.errors.write(text))
+        self.alarm = stacks.Alarm()
         self.threads = 1
         self.multiprocess = False
+        self.failure: apps.AppError | None = None
         self.is_set_up = False
         self.hooks: Hooks | None = None
 
@@ -77,19 +84,29 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names) and ``deferred`` (bool): ``configure`` will be called
-            with what it takes once that is known.
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``reload``
+            (bool): the app's files are edited all the time, and ``deferred``
+            (bool): ``configure`` will be called with what it takes once that is
+            known.
 
     Raises:
         SetupError: If the folder cannot be entered.
+        LogError: If the log configuration is of no use.
     """
     from json import loads
 
     options: dict[str, Any] = loads(options_json)
     _server.guard.install(options.get("owned_signals") or ())
+    if options.get("reload"):
+        from gowsgi import reload
+
+        reload.keep_no_fresh_bytecode()
     if _server.is_set_up:
+        _server.errors.use(options.get("error_fd", 2))
+        _use_logs(options)
         return
     _server.is_set_up = True
+    _server.alarm.guard()
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
@@ -97,6 +114,7 @@ def setup(options_json: str) -> None:
     _flush_at_line_ends()
     if not options.get("deferred"):
         configure(options)
+        _use_logs(options)
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -117,13 +135,55 @@ def configure(options: dict[str, Any]) -> None:
     _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
 
 
+def dump_later(seconds: float) -> Callable[[], None]:
+    """Has all stacks written to stderr at a time, unless the process has forked.
+
+    Args:
+        seconds: From now.
+
+    Returns:
+        What calls that off. It must not be called in a forked process.
+    """
+    return _server.alarm.stop if _server.alarm.wind(seconds, 2) else _nothing
+
+
+def import_from_here() -> None:
+    """Has modules of the current folder found, as those of ``configure``'s then are.
+
+    Raises:
+        SetupError: If the folder cannot be read.
+    """
+    _set_paths(_enter(""), [])
+
+
 def load(spec: str) -> Callable[..., Any]:
     """Returns the application that a spec names; see ``gowsgi.apps.load``.
 
     Where a configuration file has been read it may be loaded already, and comes
     with the request hooks around it.
     """
-    return apps.load(spec) if _server.hooks is None else _server.hooks.load(spec)
+    apps.parse(spec)  # an error in it is not the app's, and no save mends it
+    if _server.hooks is None or _server.failure is not None:  # gowsgi.reload's in its place
+        load = apps.load
+    else:
+        load = _server.hooks.load
+    try:
+        return load(spec)
+    except apps.AppError as exc:
+        _server.failure = exc
+        raise
+
+
+def failure() -> apps.AppError | None:
+    """Returns why the app did not load, or None."""
+    return _server.failure
+
+
+def new_files(known: str) -> str:
+    """Returns the app's files; see ``gowsgi.reload.new_files``. One thread at a time."""
+    from gowsgi import reload
+
+    return reload.new_files(known)
 
 
 def use_hooks(hooks: Hooks) -> None:
@@ -226,18 +286,24 @@ def info() -> str:
 
 
 def dump_stacks() -> str:
-    """Returns the stacks of all Python threads, with their names. Any thread."""
-    from traceback import format_stack
+    """Returns the stacks of all other threads as JSON. Any thread."""
+    from json import dumps
 
-    threads = {thread.ident: thread for thread in threading.enumerate()}
-    parts = []
-    for ident, frame in sys._current_frames().items():
-        thread = threads.get(ident)
-        name = "unknown" if thread is None else thread.name
-        native = getattr(thread, "native_id", None)
-        parts.append(f"Thread {name!r} (native id {native or '?'}), most recent call last:\n")
-        parts += format_stack(frame)
-    return "".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+    return dumps([{"ident": ident, "stack": stack} for ident, stack in stacks.dump()])
+
+
+def ping(alarm: str) -> str:
+    """Does little but run, and puts the alarm off. Any thread.
+
+    Args:
+        alarm: In how many seconds without another ping the stacks go to which
+            descriptor, as in ``"60.0 7"``.
+
+    Returns:
+        "set", or an empty string where the app uses the alarm.
+    """
+    seconds, fd = alarm.split()
+    return "set" if _server.alarm.wind(float(seconds), int(fd)) else ""
 
 
 def before_exit() -> None:
@@ -247,6 +313,10 @@ def before_exit() -> None:
             stream.flush()
         except Exception:  # None, closed, a broken pipe, the app's own object
             pass
+
+
+def _nothing() -> None:
+    """Calls nothing off."""
 
 
 def _release() -> str:
@@ -261,6 +331,13 @@ def _flush_at_line_ends() -> None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         except Exception:  # None where the descriptor was closed
             pass
+
+
+def _use_logs(options: dict[str, Any]) -> None:
+    if options.get("logs"):
+        from gowsgi import logs
+
+        logs.setup(options["logs"])
 
 
 def _enter(folder: str) -> str:

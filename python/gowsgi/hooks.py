@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from gowsgi import logs
 from gowsgi.apps import AppError
 from gowsgi.config import Config
-from gowsgi.errors import summarize
+from gowsgi.errors import exit_status, summarize
 from gowsgi.standins import Cfg, Server, Worker
 
 TYPE_CHECKING = False
@@ -25,21 +26,13 @@ class HookError(AppError):
             f"exited with {original.code!r}" if isinstance(original, SystemExit) else f"failed: {summarize(original)}"
         )
         super().__init__(f"the hook {name} {what}", None, None if exited else original)
-        self.exit_status = _exit_status(original)
+        self.exit_status = exit_status(original)
 
 
 class BootHookError(HookError):
     """A hook that a worker's start depends on raised; gunicorn's WORKER_BOOT_ERROR."""
 
     exit_code: ClassVar[int] = 3
-
-
-def _exit_status(exc: BaseException) -> int:
-    if not isinstance(exc, SystemExit):
-        return 1
-    if exc.code is None:
-        return 0
-    return exc.code & 0xFF if isinstance(exc.code, int) else 1
 
 
 class Hooks:
@@ -64,9 +57,17 @@ class Hooks:
         self._config, self._known, self.functions = config, known, config.hooks
 
     def settle(self, values: Mapping[str, Any], app: str) -> None:
-        """Takes the final settings, and the application's spec if it is not among them."""
+        """Takes the final settings, and the application's spec if it is not among them.
+
+        Raises:
+            LogError: If the log configuration is of no use.
+        """
         self.server.app.app_uri = app
-        self.server.settle(Cfg(values, self._config, self._known))
+        if uri := app or values.get("wsgi_app"):
+            values = {**values, "default_proc_name": uri}
+        cfg = Cfg(values, self._config, self._known)
+        self.server.settle(cfg)
+        logs.configure(cfg)
 
     def run(self, name: str, args: Mapping[str, Any]) -> None:
         """Runs a hook that gunicorn runs in its master.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
             """Start it with further options."""
 
 
+FORKED = pytest.mark.parametrize("forked", [[], ["--preload"]], ids=["plain", "preload"])
 LOAD_SECONDS = float(os.environ.get("GOWSGI_TEST_LOAD", "6"))
 
 
@@ -135,7 +137,7 @@ def test_programs_inherit_nothing(start: Start) -> None:
     """Listeners and the line to the master are the workers' alone."""
     count, *environment = requests.get(f"{start().url}/descriptors", timeout=10).json().splitlines()
     assert count == "4"  # 0, 1, 2, and that of the folder that ls reads
-    assert not any(line.startswith("GOWSGI_") for line in environment)
+    assert not any(re.match("GOWSGI_(?!TEST_)", line) for line in environment)
 
 
 @pytest.mark.parametrize("count", ["1", "4"])
@@ -174,8 +176,9 @@ def test_workers_that_die_without_a_word(venv: Venv, release: Path) -> None:
 # Replacing ----------------------------------------------------------------------
 
 
-def test_hup_loses_no_request(start: Start, release: Path) -> None:
-    server = start("-w2", "--threads", "2")
+@FORKED
+def test_hup_loses_no_request(start: Start, release: Path, forked: list[str]) -> None:
+    server = start("-w2", "--threads", "2", *forked)
     first = set(workers(server, 2))
     count = 0
     with Load(server.port) as load:
@@ -252,8 +255,9 @@ def test_a_worker_that_is_replaced_finishes_a_slow_request(start: Start) -> None
     all_gone(old, 5)
 
 
-def test_a_killed_worker_takes_only_its_requests(start: Start) -> None:
-    server = start("-w2")
+@FORKED
+def test_a_killed_worker_takes_only_its_requests(start: Start, forked: list[str]) -> None:
+    server = start("-w2", *forked)
     kills = 0
     with Load(server.port, keeping=3, new=3) as load:
         until = time.monotonic() + LOAD_SECONDS
@@ -269,8 +273,9 @@ def test_a_killed_worker_takes_only_its_requests(start: Start) -> None:
     assert server.stop() == 0
 
 
-def test_max_requests_loses_no_request(start: Start) -> None:
-    server = start("-w2", "--max-requests", "100", "--max-requests-jitter", "50")
+@FORKED
+def test_max_requests_loses_no_request(start: Start, forked: list[str]) -> None:
+    server = start("-w2", "--max-requests", "100", "--max-requests-jitter", "50", *forked)
     with Load(server.port) as load:
         time.sleep(LOAD_SECONDS)
     print(load)
@@ -286,6 +291,21 @@ def test_max_requests_of_one_worker(start: Start) -> None:
     pids = [who(server)["pid"] for _ in range(5)]
     assert len(set(pids)) == 1
     proc.wait_for(lambda: who(server)["pid"] != pids[0], 10, "another worker")
+
+
+def test_a_killed_zygote_is_replaced(start: Start) -> None:
+    """Its workers serve on; when one is missing, a reload makes a new one."""
+    server = start("-w2", "--preload")
+    first, second = workers(server, 2)
+    (zygote,) = set(proc.children(server.pid)) - {first, second}
+    os.kill(zygote, signal.SIGKILL)
+    assert who(server)["pid"] in (first, second)
+    with Load(server.port, new=0) as load:
+        os.kill(first, signal.SIGKILL)
+        server.wait_log("reloaded", 15)
+        assert not {first, second, zygote} & set(workers(server, 2))
+    assert len(load.failures) <= 3  # of the one that was killed
+    assert server.stop() == 0
 
 
 def test_a_stuck_worker_is_replaced(start: Start) -> None:
@@ -310,7 +330,8 @@ def test_more_workers_while_requests_wait(start: Start) -> None:
             list(pool.map(lambda _: requests.get(f"{server.url}/sleep?s=0.3", timeout=20), range(16)))
     server.wait_log("starting more workers: workers=2")
     server.wait_log("starting more workers: workers=3")
-    server.signal(signal.SIGTTIN)
+    server.signal(signal.SIGTTIN)  # not above --max-workers
+    server.wait_log("got SIGTTIN")
     server.signal(signal.SIGTTOU)
     workers(server, 2)
     assert server.stop() == 0

@@ -53,6 +53,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def threads(pid: int) -> int:
+    """Return how many threads a process has, 0 if it is not there."""
+    try:
+        return int(_status(pid)["Threads"])
+    except (OSError, KeyError):  # a zombie's status has none
+        return 0
+
+
 def counts(pid: int) -> Counts:
     """Count what a process and its descendants hold now."""
     pids = [p for p in tree(pid) if alive(p)]
