@@ -85,6 +85,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(stdout, stderr),
 			checkCommand(stdout, stderr),
+			curlCommand(stdout, stderr),
 			versionCommand(stdout),
 		},
 		Action: func(c *cli.Context) error {

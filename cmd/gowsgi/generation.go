@@ -94,6 +94,7 @@ type generation struct {
 	python   *pyembed.Python // nil: each worker looks for it
 	zygote   *pyembed.Zygote // nil: workers are plain processes
 	account  *service.Account
+	chown    func(path string) error // of unix sockets
 	sockets  sockets
 }
 
@@ -153,6 +154,12 @@ func (cmd *command) fill(g *generation) error {
 	g.warnings = append(g.warnings, g.cfg.warnings...)
 	if g.account, err = service.FindAccount(g.cfg.user, g.cfg.group, g.cfg.initGroups); err != nil {
 		return err
+	}
+	g.chown = g.account.Chown
+	if owner := g.cfg.socketOwner; owner != "" {
+		if g.chown, err = service.Owner(owner); err != nil {
+			return fmt.Errorf("%s: %w", g.values.Where("socket_owner"), err)
+		}
 	}
 	return nil
 }

@@ -314,7 +314,7 @@ func (l *leader) turn(g *generation) {
 	if err := l.logs.Configure(l.logsConfig(g)); err != nil {
 		l.log.Error("the master's logs stay as they were", "error", err)
 	}
-	if urls := g.sockets.urls(g.cfg.scheme()); !slices.Equal(before.sockets.urls(before.cfg.scheme()), urls) {
+	if urls := g.sockets.urls(g.cfg); !slices.Equal(before.sockets.urls(before.cfg), urls) {
 		l.log.Info("listening on " + strings.Join(urls, ", "))
 	}
 	before.sockets.without(g.sockets).remove()
@@ -371,7 +371,7 @@ func (l *leader) pidPath(g *generation) string {
 
 func (l *leader) serving(what string) {
 	cfg := l.current.cfg
-	logStart(l.log, cfg, what, l.current.sockets.urls(cfg.scheme()), "workers", cfg.workers, "pid", os.Getpid())
+	logStart(l.log, cfg, what, l.current.sockets.urls(cfg), "workers", cfg.workers, "pid", os.Getpid())
 	l.notify("READY=1")
 	l.detached.Ready()
 }

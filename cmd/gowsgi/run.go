@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
@@ -78,7 +79,8 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
-		Log: p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		AllowUWSGI: cfg.allowUWSGI.ContainsPeer,
+		Log:        p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
@@ -91,8 +93,13 @@ func (p *place) serve(cfg *config) error {
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
 	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
-	for _, l := range p.listeners {
-		go func() { ended <- srv.Serve(l) }()
+	protocols := listen.Protocols(cfg.binds, len(p.listeners), cfg.protocol)
+	for i, l := range p.listeners {
+		serve := srv.Serve
+		if protocols[i] == listen.UWSGI {
+			serve = srv.ServeUWSGI
+		}
+		go func() { ended <- serve(l) }()
 	}
 	p.reload.follow(in)
 	p.serving(in.Python)
@@ -158,8 +165,7 @@ func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) err
 	return errStuck
 }
 
-// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
-// signal at once.
+// stop lets what runs finish: at TERM within --graceful-timeout, at QUIT at once.
 func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
@@ -171,9 +177,11 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}
 	go w.whileStopping()
 	go func() {
-		if s, ok := <-p.signals; ok {
-			log.Warn("stopping at once", "signal", s.String())
-			cancel()
+		for s := range p.signals {
+			if s == syscall.SIGQUIT { // a second TERM changes nothing: see Master.windDown
+				log.Warn("stopping at once", "signal", s.String())
+				cancel()
+			}
 		}
 	}()
 	err := srv.Shutdown(ctx)

@@ -61,7 +61,7 @@ func inheritSockets(binds []string, pass string) (sockets, error) {
 func options(g *generation, binds ...string) listen.Options {
 	return listen.Options{
 		Binds: binds, Dir: g.cfg.dir, Umask: g.cfg.umask, Backlog: g.cfg.backlog,
-		ReusePort: g.cfg.reusePort, Chown: g.account.Chown,
+		ReusePort: g.cfg.reusePort, Mode: g.cfg.socketMode, Chown: g.chown,
 	}
 }
 
@@ -142,10 +142,15 @@ func (s sockets) pass() string {
 	return strings.Join(parts, ",")
 }
 
-func (s sockets) urls(scheme string) []string {
+func (s sockets) urls(cfg *config) []string {
 	var all []string
 	for _, one := range s {
-		all = append(all, one.set.URLs(scheme)...)
+		binds := []string{one.bind}
+		if s.passed() {
+			binds = cfg.binds
+		}
+		protocols := listen.Protocols(binds, len(one.set.Listeners), cfg.protocol)
+		all = append(all, one.set.URLs(protocols, cfg.scheme())...)
 	}
 	return all
 }
