@@ -41,7 +41,7 @@ type command struct {
 	note func(text string) // tells whoever waits
 
 	mu      sync.Mutex
-	begun   *pyembed.Zygote // of the generation that is being read
+	begun   *pyembed.Zygote // of the generation that is being read; nil: none is
 	stopped bool
 }
 
@@ -75,6 +75,13 @@ func (cmd *command) stop() {
 	if cmd.begun != nil {
 		cmd.begun.Kill()
 	}
+}
+
+// done tells that the generation that was read can be used.
+func (cmd *command) done() {
+	cmd.mu.Lock()
+	defer cmd.mu.Unlock()
+	cmd.begun = nil
 }
 
 // generation is what workers are started with until the next reload.
@@ -299,7 +306,7 @@ func (g *generation) hook(name string, args map[string]any, limit time.Duration)
 	if err == nil {
 		return nil
 	}
-	return &exitError{code: exitCode(err, exitConfig), err: fmt.Errorf("the hook %s: %w", name, err)}
+	return hookError(name, exitConfig, err)
 }
 
 // told passes on what the master tells of its workers.
@@ -336,7 +343,7 @@ func (g *generation) spawn() func(master.SpawnRequest) (pid int, err error) {
 		}
 		answer, err := g.zygote.Ask(request, forkTime, append([]uintptr{r.Line.Fd()}, r.Listeners...)...)
 		if err != nil {
-			return 0, err
+			return 0, asBootError(&exitError{code: exitCode(err, exitConfig), err: fmt.Errorf("starting a worker: %w", err)})
 		}
 		var made struct {
 			PID int `json:"pid"`

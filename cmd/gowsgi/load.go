@@ -47,7 +47,7 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs,
 		l.UsePython()
 	}
 	if err := in.Hook("post_fork"); err != nil {
-		return nil, 0, hookError("post_fork", err)
+		return nil, 0, hookError("post_fork", exitBoot, err)
 	}
 	app, err := in.Load(cfg.app)
 	if err != nil {
@@ -56,15 +56,19 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs,
 		}
 	}
 	if err := in.Hook("post_worker_init"); err != nil {
-		return nil, 0, hookError("post_worker_init", err)
+		return nil, 0, hookError("post_worker_init", exitBoot, err)
 	}
 	return in, app, nil
 }
 
-// hookError is that a hook of the configuration file failed without which a worker
-// cannot begin.
-func hookError(name string, err error) error {
-	return &exitError{code: exitCode(err, exitBoot), err: fmt.Errorf("the hook %s: %w", name, err)}
+// hookError is that a hook of the configuration file failed; code is for where Python
+// gives none.
+func hookError(name string, code int, err error) error {
+	code = exitCode(err, code)
+	if !errors.As(err, new(*pyembed.Error)) { // which names it
+		err = fmt.Errorf("the hook %s: %w", name, err)
+	}
+	return &exitError{code: code, err: err}
 }
 
 // exitCode is what Python wants the process to end with, if it says so.

@@ -138,6 +138,7 @@ func (l *leader) lead(first *generation) error {
 	l.logs, l.log = opened, opened.Error()
 	m := &master.Master{
 		Begin: func(reload bool) (*master.Generation, error) {
+			defer l.cmd.done()
 			g := first
 			if reload {
 				var err error

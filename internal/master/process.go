@@ -2,6 +2,7 @@ package master
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -43,10 +44,14 @@ func (m *Master) spawn(g *generation, number int) bool {
 	}
 	g.pending++
 	request := SpawnRequest{Age: w.age, Workers: m.fleet.wanted(), Line: theirs, Listeners: slices.Clone(g.listeners)}
+	before, done := g.spawned, make(chan struct{})
+	g.spawned = done
 	go func() {
-		g.spawning.Lock()
+		if before != nil {
+			<-before
+		}
 		pid, err := g.Spawn(request)
-		g.spawning.Unlock()
+		close(done)
 		theirs.Close()
 		m.post(func() {
 			g.pending--
@@ -127,7 +132,9 @@ func (m *Master) started(w *worker, g *generation, pid int, err error) bool {
 		w.process.line.Close()
 		m.fleet.remove(w)
 		if w.phase != draining && !m.stopping {
-			m.failed(w, &BootError{Code: 1, Text: fmt.Sprintf("starting a worker: %v", err)}, true)
+			boot := &BootError{Code: 1, Text: fmt.Sprintf("starting a worker: %v", err)}
+			errors.As(err, &boot)
+			m.failed(w, boot, true)
 		}
 		return false
 	case !slices.Contains(m.fleet.workers, w): // it took too long
