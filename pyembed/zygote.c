@@ -80,7 +80,9 @@ static char *find_text(const char *rec, size_t len, const char *name) {
 static void give_up(char *error) {
     if (!error)
         error = strdup("no memory");
-    if (send(CONTROL_FD, error, strlen(error), MSG_NOSIGNAL) < 0)
+    char question; /* left unread it would become a reset, which loses the answer */
+    if (recv(CONTROL_FD, &question, 1, 0) < 0 ||
+        send(CONTROL_FD, error, strlen(error), MSG_NOSIGNAL) < 0)
         perror("gowsgi: telling the master");
     _exit(1);
 }

@@ -88,13 +88,16 @@ func equalFold(b []byte, word string) bool {
 	return true
 }
 
-// trimOWS takes optional white space (SP and HTAB, nothing else: RFC 9110 section
-// 5.6.3) off both ends.
+// isOWS says whether c is optional white space: SP and HTAB, nothing else (RFC 9110
+// section 5.6.3).
+func isOWS(c byte) bool { return c == ' ' || c == '\t' }
+
+// trimOWS takes optional white space off both ends.
 func trimOWS(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+	for len(b) > 0 && isOWS(b[0]) {
 		b = b[1:]
 	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+	for len(b) > 0 && isOWS(b[len(b)-1]) {
 		b = b[:len(b)-1]
 	}
 	return b

@@ -14,5 +14,6 @@
 // The measure of strictness: everything RFC 9112 tells a server to refuse is
 // refused, everything gunicorn 27 refuses is refused, and where a message is
 // legal but has two readings in the wild (that is what request smuggling is
-// made of) it is refused too. There are no switches to relax it.
+// made of) it is refused too. The switches that relax it are gunicorn's, and
+// off unless asked for (Permit).
 package http1

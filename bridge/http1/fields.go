@@ -8,6 +8,12 @@ func (p *Parser) fieldLine(buf []byte, end int) *Error {
 	for colon < len(line) && byteClass[line[colon]]&classToken != 0 {
 		colon++
 	}
+	nameLen := colon
+	if p.lim.Permit.HeaderSpaces && colon > 0 {
+		for colon < len(line) && isOWS(line[colon]) {
+			colon++
+		}
+	}
 	if colon == 0 || colon == len(line) || line[colon] != ':' {
 		return nameFault(line, colon)
 	}
@@ -16,19 +22,52 @@ func (p *Parser) fieldLine(buf []byte, end int) *Error {
 		return errFieldValue
 	}
 	start := 0
-	for start < len(raw) && (raw[start] == ' ' || raw[start] == '\t') {
+	for start < len(raw) && isOWS(raw[start]) {
 		start++
 	}
 	value := trimOWS(raw[start:])
 	from := p.line + colon + 1 + start
-	f := fieldSpan{span{p.line, p.line + colon}, span{from, from + len(value)}}
+	f := fieldSpan{span{p.line, p.line + nameLen}, span{from, from + len(value)}}
 	p.fields = append(p.fields, f)
 	host := p.facts.hosts
-	e := p.facts.learn(line[:colon], value)
+	e := p.facts.learn(line[:nameLen], value)
 	if p.facts.hosts != host {
 		p.host = f.value
 	}
 	return e
+}
+
+// foldedLine takes buf[p.line:end], a further line of the last field: RFC 9112
+// section 5.2.
+func (p *Parser) foldedLine(buf []byte, end int) *Error {
+	last := len(p.fields) - 1
+	if decides(p.fields[last].name.of(buf)) {
+		return errFoldFraming
+	}
+	if !cleanValue(buf[p.line:end]) {
+		return errFieldValue
+	}
+	from := p.line
+	for from < end && isOWS(buf[from]) {
+		from++
+	}
+	if from == end {
+		return errFold
+	}
+	value := trimOWS(buf[from:end])
+	p.folds = append(p.folds, foldSpan{last, span{from, from + len(value)}})
+	return nil
+}
+
+// decides says whether facts takes something from the value of a field of that
+// name, which is before a fold is known of.
+func decides(name []byte) bool {
+	for _, word := range [...]string{"host", "content-length", "transfer-encoding", "connection", "expect"} {
+		if equalFold(name, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // nameFault names what is wrong with the line at i, the first byte that is not

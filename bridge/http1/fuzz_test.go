@@ -10,17 +10,23 @@ import (
 func fuzzCut(cut uint16, length int) int { return int(cut) % (length + 1) }
 
 // FuzzHead: no panic; the same outcome however the bytes arrive and whatever
-// follows them; an accepted head, written down from its parts, parses to itself.
+// follows them; an accepted head, written down from its parts, parses to itself,
+// whatever was permitted.
 func FuzzHead(f *testing.F) {
 	for _, rows := range [][]headRow{lineRows, fieldRows, hostRows, framingRows} {
 		for _, row := range rows {
-			f.Add([]byte(row.in), uint16(len(row.in)/2), uint16(len(row.in)-1))
+			f.Add([]byte(row.in), uint16(len(row.in)/2), uint16(len(row.in)-1), uint8(0))
 		}
 	}
-	f.Add([]byte(tenFields), uint16(7), uint16(300))
-	f.Fuzz(func(t *testing.T, in []byte, a, b uint16) {
+	for _, group := range permitRows {
+		for _, row := range group.rows {
+			f.Add([]byte(row.in), uint16(len(row.in)/2), uint16(len(row.in)-1), uint8(0xff))
+		}
+	}
+	f.Add([]byte(tenFields), uint16(7), uint16(300), uint8(0))
+	f.Fuzz(func(t *testing.T, in []byte, a, b uint16, permits uint8) {
 		// Below the defaults, so that the fuzzer meets the limits.
-		lim := Limits{RequestLine: 300, Fields: 12, FieldSize: 400}
+		lim := Limits{RequestLine: 300, Fields: 12, FieldSize: 400, Permit: fuzzPermit(permits)}
 		s := string(in)
 		first, second := fuzzCut(a, len(s)), fuzzCut(b, len(s))
 		whole := feed(lim, s)
@@ -46,11 +52,20 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("without what follows: %s, with it: %s", got, whole)
 		}
 		again := writeHead(&p.Head)
+		// Nothing of the other switches is left in it: a strict server behind this
+		// one would read the same.
+		lim.Permit = Permit{AnyMethod: lim.Permit.AnyMethod}
 		if got, want := feed(lim, again), fmt.Sprintf("took %d %s", len(again), describe(&p.Head)); got != want {
 			t.Fatalf("written again: %s, at first: %s", got, want)
 		}
 		checkHead(t, &p.Head)
 	})
+}
+
+func fuzzPermit(bits uint8) Permit {
+	return Permit{
+		HeaderSpaces: bits&1 != 0, Folding: bits&2 != 0, AnyMethod: bits&4 != 0, AnyVersion: bits&8 != 0, CasefoldMethod: bits&16 != 0,
+	}
 }
 
 func writeHead(h *Head) string {

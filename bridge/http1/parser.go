@@ -1,17 +1,20 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // Field is one field line: the name as received, the value without the white
 // space around it. Both are slices into the buffer of the Parse call that
-// completed the head.
+// completed the head; a folded field's value is a copy, with a space for each fold.
 type Field struct{ Name, Value []byte }
 
 // Head is a complete request head. Its slices point into the buffer of the Parse
 // call that completed it (or of a later one, see Parse), with no spare capacity
 // behind them.
 type Head struct {
-	Method, Target []byte // as received
+	Method, Target []byte // as received; a method that was casefolded is a copy
 	// Path and Query are the target's, still percent-encoded. Path is "/" where
 	// an absolute-form target has none, "*" in asterisk-form (and for OPTIONS
 	// with an absolute-form target without path and query, which means the same:
@@ -46,6 +49,15 @@ func (s span) of(buf []byte) []byte {
 
 type fieldSpan struct{ name, value span }
 
+// foldSpan is a further line of a field.
+type foldSpan struct {
+	field int // its index
+	value span
+}
+
+// keepFields is how many fields a parser keeps memory for between heads.
+const keepFields = 1024
+
 // headState says what Parse is waiting for. States are passed in this order and
 // never again, except that headFields repeats and any may go to headFailed.
 type headState uint8
@@ -64,6 +76,7 @@ type Parser struct {
 	Head Head // valid once Parse has returned n > 0, until Reset
 
 	lim   Limits
+	most  int // where the last line before the empty one must have ended
 	state headState
 	line  int // where the line being waited for starts
 	scan  int // before here it has no LF
@@ -73,6 +86,7 @@ type Parser struct {
 	method, target, path, query, authority, host span
 	optionsStar                                  bool // Path is "*" though the target is not
 	fields                                       []fieldSpan
+	folds                                        []foldSpan
 	facts                                        facts
 }
 
@@ -86,7 +100,16 @@ var asterisk = []byte("*")
 func (p *Parser) Reset(lim Limits) {
 	fields, spans := p.Head.Fields, p.fields
 	clear(fields)
-	*p = Parser{lim: lim}
+	if cap(spans) > keepFields {
+		fields, spans = nil, nil
+	}
+	*p = Parser{}
+	var bounded bool
+	p.lim, bounded = lim.effective()
+	p.most = UnlimitedHead - len("\r\n")
+	if bounded {
+		p.most = math.MaxInt
+	}
 	p.Head.Fields, p.fields = fields[:0], spans[:0]
 }
 
@@ -156,7 +179,7 @@ func (p *Parser) parseStart(buf []byte) (more bool, e *Error) {
 		return false, nil
 	}
 	switch c := buf[p.line]; {
-	case byteClass[c]&classMethod != 0:
+	case byteClass[c]&p.methodClass() != 0:
 	case c == 0x16: // the record type of a handshake, RFC 8446 section 5.1
 		return false, errTLS
 	case byteClass[c]&classToken != 0:
@@ -173,7 +196,7 @@ func (p *Parser) parseLine(buf []byte) (more bool, e *Error) {
 	if limit > 0 {
 		limit += len("\r\n")
 	}
-	end, e := p.lineEnd(buf, limit, errLineLength)
+	end, e := p.lineEnd(buf, limit, errLineLength, errLineLength)
 	if end < 0 || e != nil {
 		return false, e
 	}
@@ -186,42 +209,55 @@ func (p *Parser) parseLine(buf []byte) (more bool, e *Error) {
 }
 
 func (p *Parser) parseField(buf []byte) (more bool, e *Error) {
-	end, e := p.lineEnd(buf, p.lim.FieldSize, errFieldSize)
+	limit := p.lim.FieldSize
+	folded := p.lim.Permit.Folding && len(p.fields) > 0 && p.line < len(buf) && isOWS(buf[p.line])
+	if folded && limit > 0 {
+		limit = max(1, limit-(p.line-p.fields[len(p.fields)-1].name.start))
+	}
+	end, e := p.lineEnd(buf, limit, errFieldSize, errHeadSize)
 	if end < 0 || e != nil {
 		return false, e
 	}
-	if end > p.line {
-		if p.lim.Fields > 0 && len(p.fields) >= p.lim.Fields {
-			return false, errFieldCount
-		}
-		if e := p.fieldLine(buf, end); e != nil {
+	switch {
+	case end == p.line:
+		if e := p.facts.check(); e != nil {
 			return false, e
 		}
 		p.nextLine(end)
+		p.n = p.line
+		p.enter(headDone)
 		return true, nil
+	case folded:
+		e = p.foldedLine(buf, end)
+	case len(p.fields) >= p.lim.Fields:
+		e = errFieldCount
+	default:
+		e = p.fieldLine(buf, end)
 	}
-	if e := p.facts.check(); e != nil {
+	if e != nil {
 		return false, e
 	}
 	p.nextLine(end)
-	p.n = p.line
-	p.enter(headDone)
 	return true, nil
 }
 
 // lineEnd finds the CR of the CRLF that ends the line at p.line, -1 when it has
-// not come yet. With a limit, only that many bytes are looked at, which makes the
-// outcome the same however the bytes were cut into calls.
-func (p *Parser) lineEnd(buf []byte, limit int, tooLong *Error) (end int, e *Error) {
+// not come yet. No more bytes are looked at than the limit (0 or less: none) and the
+// bound of the whole head allow, which makes the outcome the same however the bytes
+// were cut into calls.
+func (p *Parser) lineEnd(buf []byte, limit int, tooLong, headTooLong *Error) (end int, e *Error) {
+	if room := p.most - p.line; limit <= 0 || limit > room {
+		limit, tooLong = room, headTooLong
+	}
+	limit = max(limit, len("\r\n")) // the empty line always fits
 	stop := len(buf)
-	if limit > 0 {
-		limit = max(limit, len("\r\n")) // the empty line always fits
-		stop = min(stop, p.line+limit)
+	if stop-p.line > limit {
+		stop = p.line + limit
 	}
 	i := bytes.IndexByte(buf[p.scan:stop], '\n')
 	if i < 0 {
 		p.scan = stop
-		if limit > 0 && stop-p.line == limit {
+		if stop-p.line == limit {
 			return -1, tooLong
 		}
 		return -1, nil
@@ -244,6 +280,9 @@ func (p *Parser) nextLine(end int) {
 func (p *Parser) point(buf []byte) {
 	h, f := &p.Head, &p.facts
 	h.Method, h.Target = p.method.of(buf), p.target.of(buf)
+	if p.casefolds(h.Method) {
+		h.Method = bytes.ToUpper(h.Method)
+	}
 	h.Path, h.Query, h.HasQuery = p.path.of(buf), p.query.of(buf), p.query.end != 0
 	if p.optionsStar {
 		h.Path = asterisk
@@ -258,5 +297,14 @@ func (p *Parser) point(buf []byte) {
 	for i := range p.fields {
 		s := &p.fields[i]
 		h.Fields = append(h.Fields, Field{s.name.of(buf), s.value.of(buf)})
+	}
+	for _, fold := range p.folds {
+		f := &h.Fields[fold.field]
+		if len(f.Value) == 0 {
+			f.Value = fold.value.of(buf)
+			continue
+		}
+		// What is appended to has no spare capacity, or is a copy already.
+		f.Value = append(append(f.Value, ' '), fold.value.of(buf)...)
 	}
 }

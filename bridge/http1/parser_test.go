@@ -2,6 +2,8 @@ package http1
 
 import (
 	"bytes"
+	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -115,7 +117,8 @@ func TestLimits(t *testing.T) {
 		headRow
 	}{
 		{Limits{}, headRow{"none", "limits", long, nil, ""}},
-		{Limits{-1, -1, -1}, headRow{"negative", "limits", long, nil, ""}},
+		{Limits{RequestLine: -1, Fields: -1, FieldSize: -1}, headRow{"negative", "limits", long, nil, ""}},
+		{Limits{RequestLine: math.MaxInt, Fields: math.MaxInt, FieldSize: math.MaxInt}, headRow{"huge", "limits", long, nil, ""}},
 		{small, headRow{"exact", "limits", get + "Host: h\r\nA:12345\r\n\r\n", nil, ""}},
 		{small, headRow{"line", "limits", "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", errLineLength, ""}},
 		{small, headRow{"line-start", "limits", "GET /a HTTP/1.1\r", errLineLength, ""}},
@@ -128,8 +131,56 @@ func TestLimits(t *testing.T) {
 	if got, want := small.MaxHead(), len("\r\n"+get+"Host: h\r\nA:12345\r\n\r\n"); got != want {
 		t.Errorf("MaxHead is %d, want %d", got, want)
 	}
-	if got := (Limits{RequestLine: 1, Fields: 1}).MaxHead(); got != 0 {
-		t.Errorf("MaxHead is %d, want 0", got)
+	if got := (Limits{RequestLine: 1, Fields: 1}).MaxHead(); got != UnlimitedHead {
+		t.Errorf("MaxHead is %d, want %d", got, UnlimitedHead)
+	}
+}
+
+// TestUnlimitedIsBounded: where a limit is 0, the others hold, and the whole head has
+// a bound that is exact.
+func TestUnlimitedIsBounded(t *testing.T) {
+	line := func(n int) string { return "GET /" + strings.Repeat("a", n-len("GET / HTTP/1.0")) + " HTTP/1.0\r\n" }
+	get := line(14)
+	room := UnlimitedHead - len(get) - len("\r\n")
+	most := UnlimitedHead - 2*len("\r\n")
+	def := DefaultLimits()
+	noLine, noSize, noFields := def, def, def
+	noLine.RequestLine, noSize.FieldSize, noFields.Fields = 0, 0, 0
+	field := func(n int) string { return "A:" + strings.Repeat("b", n-len("A:\r\n")) + "\r\n" }
+	for _, row := range []struct {
+		lim Limits
+		headRow
+	}{
+		{noLine, headRow{"line", "limits", line(most) + "\r\n", nil, ""}},
+		{noLine, headRow{"line-past", "limits", line(most+1) + "\r\n", errLineLength, ""}},
+		{noLine, headRow{"line-alone", "limits", get + field(8191) + "\r\n", errFieldSize, ""}},
+		{noSize, headRow{"size", "limits", get + field(room) + "\r\n", nil, ""}},
+		{noSize, headRow{"size-past", "limits", get + field(room+1) + "\r\n", errHeadSize, ""}},
+		{noSize, headRow{"size-alone", "limits", line(4095) + "\r\n", errLineLength, ""}},
+		{noFields, headRow{"count", "limits", get + strings.Repeat("A:\r\n", MostFields) + "\r\n", nil, ""}},
+		{noFields, headRow{"count-past", "limits", get + strings.Repeat("A:\r\n", MostFields+1) + "\r\n", errFieldCount, ""}},
+		{noFields, headRow{"count-sum", "limits", get + strings.Repeat(field(8000), 132) + "\r\n", errHeadSize, ""}},
+	} {
+		got := feed(row.lim, row.in, len(row.in)/3, len(row.in)-1)
+		want := fmt.Sprintf("took %d ", len(row.in))
+		if row.err != nil {
+			want = "refused " + row.err.Error()
+		}
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %.80s, want %s", row.id, got, want)
+		}
+	}
+}
+
+// TestResetKeepsLittle: one head with very many fields is no memory for ever.
+func TestResetKeepsLittle(t *testing.T) {
+	var p Parser
+	p.Reset(Limits{})
+	if n, err := p.Parse([]byte("GET / HTTP/1.0\r\n" + strings.Repeat("A:\r\n", 20000) + "\r\n")); n == 0 {
+		t.Fatal(err)
+	}
+	if p.Reset(Limits{}); cap(p.fields) > keepFields || cap(p.Head.Fields) > 2*keepFields {
+		t.Errorf("it keeps %d and %d fields", cap(p.fields), cap(p.Head.Fields))
 	}
 }
 
@@ -137,7 +188,7 @@ func TestLimits(t *testing.T) {
 func TestByteByByteIsLinear(t *testing.T) {
 	in := []byte("GET /" + strings.Repeat("a", 1<<20) + " HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 1000) + "\r\n")
 	var p Parser
-	p.Reset(Limits{})
+	p.Reset(Limits{RequestLine: 2 << 20, Fields: 2000, FieldSize: 2000})
 	start := time.Now()
 	for i := range in {
 		if n, err := p.Parse(in[:i+1]); err != nil || n > 0 && n != len(in) {

@@ -12,10 +12,8 @@ func (p *Parser) requestLine(buf []byte, end int) *Error {
 	if first >= 0 {
 		method = line[:first]
 	}
-	// gunicorn's convention: every method ever registered fits it, and what does
-	// not is a typing error or the middle of somebody's body.
-	if len(method) < 3 || len(method) > 20 || !all(method, classMethod) {
-		return errMethod
+	if e := p.checkMethod(method); e != nil {
+		return e
 	}
 	if first == last {
 		return errLineShape
@@ -27,21 +25,50 @@ func (p *Parser) requestLine(buf []byte, end int) *Error {
 	}
 	p.method = span{p.line, p.line + first}
 	p.target = span{p.line + first + 1, p.line + last}
+	if p.casefolds(method) {
+		return p.requestTarget(buf, equalFold(method, "connect"), equalFold(method, "options"))
+	}
 	return p.requestTarget(buf, string(method) == "CONNECT", string(method) == "OPTIONS")
+}
+
+// checkMethod holds a method to gunicorn's convention: every method ever registered
+// fits it, and what does not is a typing error or the middle of somebody's body.
+func (p *Parser) checkMethod(method []byte) *Error {
+	switch any := p.lim.Permit.AnyMethod; {
+	case any && !all(method, classToken):
+		return errMethodToken
+	case !any && (len(method) < 3 || len(method) > 20 || !all(method, classMethod)):
+		return errMethod
+	}
+	return nil
+}
+
+func (p *Parser) methodClass() uint8 {
+	if p.lim.Permit.AnyMethod {
+		return classToken
+	}
+	return classMethod
+}
+
+// casefolds tells whether a token has to be made uppercase first.
+func (p *Parser) casefolds(method []byte) bool {
+	return p.lim.Permit.CasefoldMethod && !all(method, classMethod)
 }
 
 // version takes HTTP/1.0 to 1.9. Versions above 1.1 are answered as 1.1: RFC 9110
 // section 2.5 has the minor version say what the sender understands, not how the
-// message is framed.
+// message is framed. Where other major versions are permitted, too, those above are
+// read as 1.1 and HTTP/0.x as 1.0; what frames in another way (HTTP/2) fails soon
+// after, its preface already for its target.
 func (p *Parser) version(b []byte) *Error {
 	const name = "HTTP/"
 	if len(b) != len(name)+3 || string(b[:len(name)]) != name || b[6] != '.' || !digit(b[5]) || !digit(b[7]) {
 		return errVersion
 	}
-	if b[5] != '1' {
+	if b[5] != '1' && !p.lim.Permit.AnyVersion {
 		return errVersionMajor
 	}
-	if b[7] != '0' {
+	if b[5] > '1' || b[5] == '1' && b[7] != '0' {
 		p.facts.minor = 1
 	}
 	return nil

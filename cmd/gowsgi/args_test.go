@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1}, logLevel: hclog.Info,
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logLevel: hclog.Info,
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
 		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		rules: &wsgi.Rules{
@@ -121,7 +121,8 @@ func TestEveryFlag(t *testing.T) {
 		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11", "--min-body-rate", "12", "--debug-errors",
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
-		"--umask", "0o007", "-p", "pid")
+		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,14 +138,35 @@ func TestEveryFlag(t *testing.T) {
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
-		debug:     true,
-		processes: processes{workers: 3, maxRequests: 14, jitter: 15, umask: 7, pidFile: "pid"},
+		debug: true,
+		processes: processes{
+			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
+			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if v := os.Getenv("GOWSGI_TEST_A"); v != "1,2=3" {
 		t.Errorf("--env set %q", v)
+	}
+}
+
+// TestHeadSettings: gunicorn's switches for its parser, and its limits of 0.
+func TestHeadSettings(t *testing.T) {
+	for args, want := range map[string]http1.Limits{
+		"--strip-header-spaces":                {Permit: http1.Permit{HeaderSpaces: true}},
+		"--permit-obsolete-folding":            {Permit: http1.Permit{Folding: true}},
+		"--permit-unconventional-http-method":  {Permit: http1.Permit{AnyMethod: true}},
+		"--permit-unconventional-http-version": {Permit: http1.Permit{AnyVersion: true}},
+		"--casefold-http-method":               {Permit: http1.Permit{CasefoldMethod: true}},
+		"":                                     {},
+	} {
+		cfg, err := parse(t, append([]string{"app", "--limit-request-line=0", "--limit-request-fields=0", "--limit-request-field_size=0"}, strings.Fields(args)...)...)
+		want.FieldSize = http1.DefaultLimits().FieldSize
+		if err != nil || cfg.limits.Head != want {
+			t.Errorf("%q: %+v, %v", args, cfg.limits.Head, err)
+		}
 	}
 }
 
@@ -181,18 +203,39 @@ func TestPythonFromTheEnvironment(t *testing.T) {
 
 func TestWorkersFromTheEnvironment(t *testing.T) {
 	t.Setenv("WEB_CONCURRENCY", "4")
-	if got, err := parse(t, "app"); err != nil || got.workers != 4 || !got.underMaster() {
+	if got, err := parse(t, "app"); err != nil || got.workers != 4 || !got.multiProcess() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := parse(t, "app", "--workers", "1"); err != nil || got.workers != 1 || got.underMaster() {
+	if got, err := parse(t, "app", "--workers", "1"); err != nil || got.workers != 1 || got.multiProcess() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := parse(t, "app", "-w1", "--max-requests=5"); err != nil || !got.underMaster() {
+	if got, err := parse(t, "app", "-w1", "--max-workers=2"); err != nil || !got.multiProcess() {
 		t.Errorf("%+v, %v", got, err)
 	}
 	t.Setenv("WEB_CONCURRENCY", "many")
 	if _, err := parse(t, "app"); err == nil || !strings.Contains(err.Error(), "WEB_CONCURRENCY") {
 		t.Errorf("WEB_CONCURRENCY=many: %v", err)
+	}
+}
+
+func TestScale(t *testing.T) {
+	for args, want := range map[string][2]int{
+		"-w3":                                 {3, 3},
+		"-w3 --max-workers 5":                 {3, 5},
+		"-w3 --min-workers 1 --max-workers 5": {1, 5},
+		"-w3 --min-workers 1 --max-workers 3": {1, 3},
+		"-w3 --min-workers 2":                 {},
+		"-w3 --max-workers 2":                 {},
+		"-w3 --min-workers 4 --max-workers 5": {},
+	} {
+		cfg, err := parse(t, append([]string{"app"}, strings.Fields(args)...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least, most, err := cfg.scale()
+		if got := [2]int{least, most}; got != want || (err != nil) != (want == [2]int{}) {
+			t.Errorf("%s: %v, %v; want %v", args, got, err, want)
+		}
 	}
 }
 
@@ -281,7 +324,6 @@ func TestUsageErrors(t *testing.T) {
 		{"check", "no application"},
 		{"check app -b:1", "-b:1"},
 		{"check app --python no-such-python", "no Python found"},
-		{"run app -b 127.0.0.1:0 --python no-such-python", "--python no-such-python"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -39,15 +40,24 @@ type config struct {
 
 // multiProcess tells whether another process may run the application at the same
 // time (PEP 3333, wsgi.multiprocess).
-func (p processes) multiProcess() bool { return p.workers > 1 }
+func (p processes) multiProcess() bool { return p.workers > 1 || p.maxWorkers > 1 }
 
 // processes is how many processes serve, and what they leave in the file system.
 type processes struct {
 	workers     int
+	minWorkers  int
+	maxWorkers  int
 	maxRequests int
 	jitter      int
+	timeout     time.Duration
 	umask       int
 	pidFile     string
+	daemon      bool
+	keepOutput  bool
+	backlog     int
+	reusePort   bool
+	user, group string
+	initGroups  bool
 }
 
 // newConfig checks settings and sets the environment's variables.
@@ -61,7 +71,16 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			Head: http1.Limits{
 				RequestLine: v.Int("limit_request_line"),
 				Fields:      v.Int("limit_request_fields"),
-				FieldSize:   v.Int("limit_request_field_size"),
+				// 0 is unlimited by gunicorn's manual, and its default by its parser
+				// and its tests: docs/limits.md.
+				FieldSize: cmp.Or(v.Int("limit_request_field_size"), http1.DefaultLimits().FieldSize),
+				Permit: http1.Permit{
+					HeaderSpaces:   v.Bool("strip_header_spaces"),
+					Folding:        v.Bool("permit_obsolete_folding"),
+					AnyMethod:      v.Bool("permit_unconventional_http_method"),
+					AnyVersion:     v.Bool("permit_unconventional_http_version"),
+					CasefoldMethod: v.Bool("casefold_http_method"),
+				},
 			},
 			MaxBody:    int64(v.Int("max_body")),
 			BodyMemory: int64(v.Int("body_memory")),
@@ -76,8 +95,12 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug: v.Bool("debug_errors"),
 		processes: processes{
-			workers: v.Int("workers"), maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"),
+			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
+			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),
 			umask: v.Int("umask"), pidFile: v.String("pidfile"),
+			daemon: v.Bool("daemon"), keepOutput: v.Bool("enable_stdio_inheritance"),
+			backlog: v.Int("backlog"), reusePort: v.Bool("reuse_port"),
+			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
 		},
 	}
 	if path := v.String("pythonpath"); path != "" {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -15,7 +15,6 @@ import (
 	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/master"
-	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/hashicorp/go-hclog"
@@ -31,64 +30,39 @@ func runCommand(_, stderr io.Writer) *cli.Command {
 			"Without one it is `application`, else `app`.",
 		Flags: flagsOf(), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			env := os.Environ() // before --env changes it
 			link, err := master.Join(listen.FromFD)
+			if err != nil {
+				return err
+			}
+			l, err := newLeader() // before --env changes the environment
 			if err != nil {
 				return err
 			}
 			cfg, err := commandConfig(c)
 			if err != nil {
-				return err
+				return l.failed(err)
 			}
-			log := newLogger(cfg.logLevel, stderr)
-			switch {
-			case link != nil:
-				return work(cfg, link, log)
-			case cfg.underMaster():
-				return lead(cfg, env, log, stderr)
+			l.cfg, l.log = cfg, newLogger(cfg.logLevel, stderr)
+			if link != nil {
+				return work(l.cfg, link, l.log)
 			}
-			return alone(cfg, log)
+			return l.run()
 		},
 	}
-}
-
-// alone serves with this one process.
-func alone(cfg *config, log hclog.Logger) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	pid, err := service.WritePID(cfg.pidFile, cfg.dir)
-	if err != nil {
-		return err
-	}
-	defer pid.Remove()
-	sockets, err := listen.Open(cfg.binds, cfg.dir, cfg.umask)
-	if err != nil {
-		return err
-	}
-	defer sockets.Remove()
-	p := &place{
-		log: log, listeners: sockets.Listeners, signals: signals,
-		serving: func(py *pyembed.Python) {
-			logStart(log, cfg, py.Version+" "+py.Prefix, sockets.URLs(), "pid", os.Getpid())
-			notify(log, "READY=1")
-		},
-		stopping: func() { notify(log, "STOPPING=1") },
-	}
-	return p.serve(cfg)
 }
 
 // prepare is bridge.Server's function that reads a request.
 type prepare = func(*bridge.Request, *bridge.Exchange) error
 
-// place is where an application is served: alone in its process, or under a master.
+// place is where an application is served.
 type place struct {
-	log          hclog.Logger
-	listeners    []net.Listener
-	signals      <-chan os.Signal
-	multiProcess bool
-	prepare      func(prepare) prepare // nil: as it is
-	serving      func(*pyembed.Python) // called when requests are accepted
-	stopping     func()                // called when no more are
+	log       hclog.Logger
+	pool      *bridge.Pool
+	listeners []net.Listener
+	signals   <-chan os.Signal
+	prepare   func(prepare) prepare // nil: as it is
+	serving   func(*pyembed.Python) // called when requests are accepted
+	stopping  func()                // called when no more are
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -98,7 +72,7 @@ func (p *place) serve(cfg *config) error {
 		return err
 	}
 	srv := &bridge.Server{
-		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
+		Pool: p.pool, Prepare: cfg.rules.Prepare,
 		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
@@ -134,7 +108,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, p.multiProcess)
+		in, app, err = loadApp(context.Background(), cfg, cfg.multiProcess())
 		close(loaded)
 	}()
 	select {
@@ -156,8 +130,24 @@ func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...a
 // requests are done.
 const closeTime = 10 * time.Second
 
-// stop lets what runs finish: TERM and INT within --graceful-timeout, QUIT and any
-// second signal at once.
+// ends waits for the threads to end, until ctx says so; idle ones need a moment
+// however quick the stop is to be.
+func ends(ctx context.Context, executors <-chan error) bool {
+	select {
+	case <-executors:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-executors:
+		return true
+	case <-time.After(200 * time.Millisecond):
+		return false
+	}
+}
+
+// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
+// signal at once.
 func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
@@ -174,13 +164,14 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, e
 	}()
 	err := srv.Shutdown(ctx)
 	srv.Pool.Stop()
-	if err != nil {
-		log.Warn("some requests did not finish", "requests", srv.Pool.Stats().Busy, "cause", err)
+	busy := srv.Pool.Stats().Busy
+	if busy > 0 || errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("some requests did not finish", "requests", busy, "cause", err)
+	}
+	if busy > 0 {
 		return nil // Python may still be running them: the process ends without it
 	}
-	select {
-	case <-executors:
-	case <-ctx.Done():
+	if !ends(ctx, executors) {
 		log.Warn("the application is still busy after its last answer; leaving it")
 		return nil
 	}

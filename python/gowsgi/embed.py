@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 
-from gowsgi import __version__, apps, errors
+from gowsgi import __version__, apps, errors, stacks
 from gowsgi.signals import SignalGuard
 from gowsgi.streams import BodyFile, ErrorStream, FileWrapper, open_body
 
@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from gowsgi.hooks import Hooks
 
 __all__ = [
     "BodyFile",
@@ -35,9 +37,12 @@ __all__ = [
     "info",
     "load",
     "open_body",
+    "ping",
     "register_thread",
     "run_exit_handlers",
     "setup",
+    "use_hooks",
+    "worker_hook",
 ]
 
 describe_error = errors.describe
@@ -54,9 +59,11 @@ class _Server:
     def __init__(self) -> None:
         self.errors = ErrorStream(2)
         self.guard = SignalGuard(lambda text: self.errors.write(text))
+        self.alarm = stacks.Alarm()
         self.threads = 1
         self.multiprocess = False
         self.is_set_up = False
+        self.hooks: Hooks | None = None
 
 
 _server = _Server()
@@ -72,19 +79,24 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names) and ``deferred`` (bool): ``configure`` will be called
-            with what it takes once that is known.
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``) and ``deferred``
+            (bool): ``configure`` will be called with what it takes once that is
+            known.
 
     Raises:
         SetupError: If the folder cannot be entered.
+        LogError: If the log configuration is of no use.
     """
     from json import loads
 
     options: dict[str, Any] = loads(options_json)
     _server.guard.install(options.get("owned_signals") or ())
     if _server.is_set_up:
+        _server.errors.use(options.get("error_fd", 2))
+        _use_logs(options)
         return
     _server.is_set_up = True
+    _server.alarm.guard()
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
@@ -92,6 +104,7 @@ def setup(options_json: str) -> None:
     _flush_at_line_ends()
     if not options.get("deferred"):
         configure(options)
+        _use_logs(options)
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -113,8 +126,38 @@ def configure(options: dict[str, Any]) -> None:
 
 
 def load(spec: str) -> Callable[..., Any]:
-    """Returns the application that a spec names; see ``gowsgi.apps.load``."""
-    return apps.load(spec)
+    """Returns the application that a spec names; see ``gowsgi.apps.load``.
+
+    Where a configuration file has been read it may be loaded already, and comes
+    with the request hooks around it.
+    """
+    return apps.load(spec) if _server.hooks is None else _server.hooks.load(spec)
+
+
+def use_hooks(hooks: Hooks) -> None:
+    """Takes the hooks of the configuration file, in the process that reads it."""
+    _server.hooks = hooks
+
+
+def worker_hook(request_json: str) -> str:
+    """Runs a hook of the configuration file in a worker. Any thread.
+
+    Args:
+        request_json: An object with ``name``, and ``nr`` if the server knows how
+            many requests the worker has taken.
+
+    Returns:
+        An empty string, also where there is no such hook.
+
+    Raises:
+        BootHookError: If a hook raised without which the worker cannot begin.
+    """
+    if _server.hooks is not None:
+        from json import loads
+
+        request = loads(request_json)
+        _server.hooks.run_in_worker(request["name"], request)
+    return ""
 
 
 def base_environ() -> dict[str, Any]:
@@ -191,18 +234,21 @@ def info() -> str:
 
 
 def dump_stacks() -> str:
-    """Returns the stacks of all Python threads, with their names. Any thread."""
-    from traceback import format_stack
+    """Returns the stacks of all other threads as JSON. Any thread."""
+    from json import dumps
 
-    threads = {thread.ident: thread for thread in threading.enumerate()}
-    parts = []
-    for ident, frame in sys._current_frames().items():
-        thread = threads.get(ident)
-        name = "unknown" if thread is None else thread.name
-        native = getattr(thread, "native_id", None)
-        parts.append(f"Thread {name!r} (native id {native or '?'}), most recent call last:\n")
-        parts += format_stack(frame)
-    return "".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+    return dumps([{"ident": ident, "stack": stack} for ident, stack in stacks.dump()])
+
+
+def ping(alarm: str) -> None:
+    """Does little but run, and puts the alarm off. Any thread.
+
+    Args:
+        alarm: In how many seconds without another ping the stacks go to which
+            descriptor, as in ``"60.0 7"``.
+    """
+    seconds, fd = alarm.split()
+    _server.alarm.wind(float(seconds), int(fd))
 
 
 def before_exit() -> None:
@@ -226,6 +272,13 @@ def _flush_at_line_ends() -> None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         except Exception:  # None where the descriptor was closed
             pass
+
+
+def _use_logs(options: dict[str, Any]) -> None:
+    if options.get("logs"):
+        from gowsgi import logs
+
+        logs.setup(options["logs"])
 
 
 def _enter(folder: str) -> str:

@@ -51,6 +51,7 @@ class SignalGuard:
         numbers = (getattr(signal, name, None) for name in owned)
         self._owned = frozenset(int(number) for number in numbers if number is not None)
         if self._real:
+            self._rearm()
             return
         import faulthandler  # built in; its register() sets handlers as well
 
@@ -82,6 +83,13 @@ class SignalGuard:
             from gowsgi.errors import format_exception
 
             self._report(f"gowsgi: the app's handler for {_name(signum)} failed\n{format_exception(exc)}")
+
+    def _rearm(self) -> None:
+        """Sets the handlers of other signals again: Go's, set since, replaced them."""
+        get_handler, set_handler = self._real[signal, "getsignal"], self._real[signal, "signal"]
+        for number in signal.valid_signals() - self._owned:
+            if callable(handler := get_handler(number)):
+                set_handler(number, handler)
 
     def _replace(self, module: Any, name: str, function: Callable[..., object]) -> None:
         real = getattr(module, name)

@@ -31,6 +31,11 @@ FLAGS = {
     "header_map": "--header-map={}",
     "forwarded_allow_ips": "--forwarded-allow-ips={}",
     "proxy_protocol": "--proxy-protocol=auto",
+    "strip_header_spaces": "--strip-header-spaces",
+    "permit_obsolete_folding": "--permit-obsolete-folding",
+    "permit_unconventional_http_method": "--permit-unconventional-http-method",
+    "permit_unconventional_http_version": "--permit-unconventional-http-version",
+    "casefold_http_method": "--casefold-http-method",
 }
 
 
@@ -147,9 +152,9 @@ def _with_host(data: bytes) -> bytes:
 
 
 def _flags(settings: corpus.Settings) -> tuple[str, ...]:
-    # A limit of 0 is gunicorn's way to ask for the default.
-    given = {name: value for name, value in settings.items() if name in FLAGS and value != 0}
-    return tuple(sorted(FLAGS[name].format(value) for name, value in given.items()))
+    unknown = set(settings) - set(FLAGS)
+    assert not unknown, f"settings that gowsgi has no flag for: {unknown}"
+    return tuple(sorted(FLAGS[name].format(value) for name, value in settings.items() if value is not False))
 
 
 def _compare(expected: dict[str, Any], environ: dict[str, str]) -> None:

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from ..checks import Any, body, both, calls, closes, either, not_ok, noted, refused, responses, says, status, uncalled
+from ..checks import (
+    Any,
+    body,
+    both,
+    calls,
+    closes,
+    either,
+    env,
+    not_ok,
+    noted,
+    refused,
+    responses,
+    says,
+    status,
+    uncalled,
+)
 from . import Half, Pieces, chunked, get, table
 
 LENGTH = "RFC 9112 6.3"
@@ -245,6 +260,36 @@ CASES += table(
         closes,
         PG,
     ),
+)
+#: A trailer field, and what the environ has under the key that a merged one would get.
+TRAILERS = (
+    ("host", "Host: evil", "HTTP_HOST", "h"),
+    ("content-length", "Content-Length: 3", "CONTENT_LENGTH", Any("absent", "", "5")),
+    ("transfer-encoding", "Transfer-Encoding: gzip", "HTTP_TRANSFER_ENCODING", Any("absent", "chunked")),
+    ("content-type", "Content-Type: evil/type", "CONTENT_TYPE", Any("absent", "")),
+    ("content-encoding", "Content-Encoding: gzip", "HTTP_CONTENT_ENCODING", "absent"),
+    ("authorization", "Authorization: Basic ZTpl", "HTTP_AUTHORIZATION", "absent"),
+    ("cookie", "Cookie: session=evil", "HTTP_COOKIE", "absent"),
+    ("connection", "Connection: close", "HTTP_CONNECTION", "absent"),
+    ("expect", "Expect: 100-continue", "HTTP_EXPECT", "absent"),
+    ("upgrade", "Upgrade: h2c", "HTTP_UPGRADE", "absent"),
+    ("te", "TE: trailers", "HTTP_TE", "absent"),
+    ("trailer", "Trailer: X-A", "HTTP_TRAILER", "absent"),
+    ("range", "Range: bytes=0-0", "HTTP_RANGE", "absent"),
+    ("forwarded-proto", "X-Forwarded-Proto: https", "wsgi.url_scheme", "http"),
+    ("forwarded-for", "X-Forwarded-For: 192.0.2.1", "REMOTE_ADDR", "127.0.0.1"),
+    ("proxy", "Proxy: http://evil", "HTTP_PROXY", "absent"),
+)
+CASES += table(
+    "RFC 9110 6.5.1",
+    *[
+        (
+            f"chunked.trailer-{name}-not-merged",
+            chunked("/env", b"5\r\nhello\r\n0\r\n" + line.encode() + b"\r\n\r\n"),
+            either(env(key, value), refused(400)),
+        )
+        for name, line, key, value in TRAILERS
+    ],
 )
 broken = either(refused(400, 413), both(closes, not_ok, noted("read", times=0), uncalled("/smuggled")))
 BAD = (
