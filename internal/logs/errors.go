@@ -40,20 +40,16 @@ func (o *output) SupportsColor() bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
 
-func newLogger(cfg *Config, out *output) hclog.InterceptLogger {
-	options := &hclog.LoggerOptions{
-		Name: loggerName, Level: cfg.Level, Output: out, Color: hclog.AutoColor,
-		TimeFormat: "2006-01-02T15:04:05.000Z0700",
+// outputSink writes lines to the error log.
+func outputSink(cfg *Config, out *output) hclog.SinkAdapter {
+	if cfg.JSON {
+		return &sink{cfg.Level, func(name string, level hclog.Level, msg string, args []any) {
+			_, _ = out.Write(jsonLine(name, level, msg, args)) // a log that cannot be written must not stop the server
+		}}
 	}
-	if !cfg.JSON {
-		return hclog.NewInterceptLogger(options)
-	}
-	options.Output, options.Color = io.Discard, hclog.ColorOff
-	log := hclog.NewInterceptLogger(options)
-	log.RegisterSink(&sink{log.GetLevel(), func(name string, level hclog.Level, msg string, args []any) {
-		_, _ = out.Write(jsonLine(name, level, msg, args)) // a log that cannot be written must not stop the server
-	}})
-	return log
+	return hclog.NewSinkAdapter(&hclog.LoggerOptions{
+		Level: cfg.Level, Output: out, Color: hclog.AutoColor, TimeFormat: "2006-01-02T15:04:05.000Z0700",
+	})
 }
 
 // levelNames are gunicorn's.
@@ -142,7 +138,7 @@ func (w textWriter) LevelWrite(level hclog.Level, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *Logs) syslogSink() hclog.SinkAdapter {
+func (l *outputs) syslogSink() hclog.SinkAdapter {
 	severities := map[hclog.Level]syslog.Severity{
 		hclog.Error: syslog.Err, hclog.Warn: syslog.Warning, hclog.Info: syslog.Info, hclog.Debug: syslog.Debug,
 		hclog.Trace: syslog.Debug,
@@ -153,9 +149,9 @@ func (l *Logs) syslogSink() hclog.SinkAdapter {
 		}
 	}
 	if !l.cfg.JSON {
-		return textSink(l.log.GetLevel(), send)
+		return textSink(l.cfg.Level, send)
 	}
-	return &sink{l.log.GetLevel(), func(name string, level hclog.Level, msg string, args []any) {
+	return &sink{l.cfg.Level, func(name string, level hclog.Level, msg string, args []any) {
 		send(level, jsonLine(name, level, msg, args))
 	}}
 }

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,24 +45,76 @@ type Owner struct{ UID, GID int }
 
 // Logs are the open logs of a process.
 type Logs struct {
+	log hclog.InterceptLogger
+
+	reopening sync.Mutex   // held by Configure and Reopen
+	mu        sync.RWMutex // held for reading while a line of the error log is written
+	*outputs
+}
+
+// outputs are what a Config asks for.
+type outputs struct {
 	cfg    Config
 	errors *file // nil: a standard stream
 	access *file // nil: a standard stream, or none
-	log    hclog.InterceptLogger
-	own    hclog.Logger // for what is wrong with the logs themselves: only to the error log
 	entry  *accessLog
-
+	sinks  []hclog.SinkAdapter // of the error log
+	own    hclog.Logger        // for what is wrong with the logs themselves: only to the error log
 	syslog *syslog.Writer
 	statsd *statsd.Client
 	python python
-
-	reopening sync.Mutex
 }
 
 // Open opens the logs. Errors say which setting they are about.
 func Open(cfg Config) (*Logs, error) {
 	// Go ends a process that writes to a stdout or stderr whose reader has gone.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	l := &Logs{log: hclog.NewInterceptLogger(&hclog.LoggerOptions{
+		Name: loggerName, Output: io.Discard, // the sinks write
+		Exclude: func(hclog.Level, string, ...any) bool { return true },
+	})}
+	if err := l.Configure(cfg); err != nil {
+		return nil, err
+	}
+	l.log.RegisterSink(&sink{hclog.Trace, l.line})
+	return l, nil
+}
+
+// Configure opens other logs in place of the present ones, which go on if that
+// fails. The logger that Error has returned writes to them. It is for a process that
+// has not asked for Access or ForPython.
+func (l *Logs) Configure(cfg Config) error {
+	l.reopening.Lock()
+	defer l.reopening.Unlock()
+	o, err := openOutputs(cfg)
+	if err != nil {
+		return err
+	}
+	l.log.SetLevel(cfg.level())
+	l.mu.Lock()
+	old := l.outputs
+	l.outputs = o
+	l.mu.Unlock()
+	if old != nil {
+		old.close()
+	}
+	return nil
+}
+
+func (l *Logs) line(name string, level hclog.Level, msg string, args []any) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, s := range l.sinks {
+		s.Accept(name, level, msg, args...)
+	}
+}
+
+// Close sends what is queued, for a moment at most, and closes the files. What is
+// logged afterwards is lost.
+func (l *Logs) Close() { l.close() }
+
+func openOutputs(cfg Config) (*outputs, error) {
+	cfg.Level = cfg.level()
 	if cfg.Stdout == nil {
 		cfg.Stdout = os.Stdout
 	}
@@ -74,15 +127,17 @@ func Open(cfg Config) (*Logs, error) {
 	if cfg.AccessFormat == "" {
 		cfg.AccessFormat = accesslog.Default
 	}
-	l := &Logs{cfg: cfg}
-	for _, open := range []func() error{l.openErrors, l.openAccess, l.openSenders} {
+	o := &outputs{cfg: cfg}
+	for _, open := range []func() error{o.openErrors, o.openAccess, o.openSenders} {
 		if err := open(); err != nil {
-			l.Close()
+			o.close()
 			return nil, err
 		}
 	}
-	return l, nil
+	return o, nil
 }
+
+func (c *Config) level() hclog.Level { return cmp.Or(c.Level, hclog.Info) }
 
 func withDefaults(c syslog.Config) *syslog.Config {
 	if c.Address == "" {
@@ -94,7 +149,7 @@ func withDefaults(c syslog.Config) *syslog.Config {
 	return &c
 }
 
-func (l *Logs) openErrors() error {
+func (l *outputs) openErrors() error {
 	out := l.cfg.Stderr
 	if path := l.path(l.cfg.Error); path != "" {
 		f, err := openFile(path, l.cfg.Owner)
@@ -108,12 +163,14 @@ func (l *Logs) openErrors() error {
 	if err := l.capture(); err != nil {
 		return err
 	}
-	l.log = newLogger(&l.cfg, &output{w: out, elsewhere: &l.python.on})
-	l.own = newLogger(&l.cfg, &output{w: out})
+	l.sinks = append(l.sinks, outputSink(&l.cfg, &output{w: out, elsewhere: &l.python.on}))
+	own := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: loggerName, Output: io.Discard})
+	own.RegisterSink(outputSink(&l.cfg, &output{w: out}))
+	l.own = own
 	return nil
 }
 
-func (l *Logs) openAccess() error {
+func (l *outputs) openAccess() error {
 	f, err := accesslog.Compile(l.cfg.AccessFormat)
 	if err != nil {
 		return err
@@ -134,14 +191,14 @@ func (l *Logs) openAccess() error {
 	return nil
 }
 
-func (l *Logs) openSenders() error {
+func (l *outputs) openSenders() error {
 	if l.cfg.Syslog != nil {
 		w, err := syslog.New(*l.cfg.Syslog, l.own)
 		if err != nil {
 			return err
 		}
 		l.syslog = w
-		l.log.RegisterSink(l.syslogSink())
+		l.sinks = append(l.sinks, l.syslogSink())
 		if !l.cfg.NoAccessSyslog {
 			l.entry.syslog = w
 		}
@@ -154,17 +211,17 @@ func (l *Logs) openSenders() error {
 		l.statsd = c
 		if l.cfg.Master || !l.cfg.Python.ownClass() { // which may count itself, as in gunicorn
 			l.entry.statsd = c
-			l.log.RegisterSink(statsdSink(c))
+			l.sinks = append(l.sinks, statsdSink(c))
 		}
 	}
 	if l.cfg.Python.used() && !l.cfg.Master {
-		l.log.RegisterSink(newPythonSink(&l.python))
+		l.sinks = append(l.sinks, newPythonSink(&l.python))
 	}
 	return nil
 }
 
 // path returns where a file is, "" for the standard streams and for none.
-func (l *Logs) path(name string) string {
+func (l *outputs) path(name string) string {
 	if name == "" || name == "-" || isStdout(name) || isStderr(name) {
 		return ""
 	}
@@ -193,6 +250,12 @@ func (l *Logs) Error() hclog.Logger { return l.log }
 // ErrorFD returns a descriptor of the error log, which stays the same when it is
 // opened anew.
 func (l *Logs) ErrorFD() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.errorFD()
+}
+
+func (l *outputs) errorFD() int {
 	switch {
 	case l.errors != nil:
 		return l.errors.fd
@@ -203,7 +266,7 @@ func (l *Logs) ErrorFD() int {
 }
 
 // accessFD is the same of the access log; -1 without one.
-func (l *Logs) accessFD() int {
+func (l *outputs) accessFD() int {
 	switch {
 	case l.access != nil:
 		return l.access.fd
@@ -216,7 +279,7 @@ func (l *Logs) accessFD() int {
 }
 
 // Access returns the access log, nil when nobody wants to know of requests.
-func (l *Logs) Access() bridge.AccessLogger {
+func (l *outputs) Access() bridge.AccessLogger {
 	if l.cfg.Master || l.entry.idle() && !l.cfg.Python.used() {
 		return nil
 	}
@@ -224,7 +287,11 @@ func (l *Logs) Access() bridge.AccessLogger {
 }
 
 // Statsd returns the client of the statsd server; one that sends nothing without.
-func (l *Logs) Statsd() *statsd.Client { return l.statsd }
+func (l *Logs) Statsd() *statsd.Client {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.statsd
+}
 
 // Reopen opens the log files anew, after somebody has moved them. Once it returns,
 // nothing more is written to the old ones; a file that cannot be opened goes on as
@@ -232,6 +299,10 @@ func (l *Logs) Statsd() *statsd.Client { return l.statsd }
 func (l *Logs) Reopen() error {
 	l.reopening.Lock()
 	defer l.reopening.Unlock()
+	return l.reopen()
+}
+
+func (l *outputs) reopen() error {
 	var errs []error
 	for _, f := range []*file{l.errors, l.access} {
 		if f != nil {
@@ -250,7 +321,7 @@ func (l *Logs) Reopen() error {
 
 // capture makes the error log this process's stdout and stderr, and so those of
 // what it starts.
-func (l *Logs) capture() error {
+func (l *outputs) capture() error {
 	if !l.cfg.Capture || l.errors == nil {
 		return nil
 	}
@@ -262,9 +333,7 @@ func (l *Logs) capture() error {
 	return nil
 }
 
-// Close sends what is queued, for a moment at most, and closes the files. Nothing
-// may be logged afterwards.
-func (l *Logs) Close() {
+func (l *outputs) close() {
 	l.LeavePython()
 	if l.syslog != nil {
 		l.syslog.Close()

@@ -152,6 +152,41 @@ func TestStandardStreams(t *testing.T) {
 	}
 }
 
+// TestConfigure: a master reads its configuration anew, and its parts keep the logger.
+func TestConfigure(t *testing.T) {
+	dir := t.TempDir()
+	var stderr bytes.Buffer
+	l := open(t, Config{Stderr: &stderr})
+	log := l.Error().With("worker", 7)
+	log.Info("one")
+	file := Config{Stderr: &stderr, Error: "log", Dir: dir, JSON: true, Level: hclog.Debug}
+	if err := l.Configure(file); err != nil {
+		t.Fatal(err)
+	}
+	log.Debug("two")
+	if !log.IsDebug() {
+		t.Error("the level is still the old one")
+	}
+	if err := l.Configure(Config{Stderr: &stderr, Error: "no/where", Dir: dir}); err == nil {
+		t.Error("no error")
+	}
+	log.Info("three")
+	if err := l.Configure(Config{Stderr: &stderr, Error: "other", Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("four")
+	if got := stderr.String(); !strings.HasSuffix(got, "gowsgi: one: worker=7\n") || strings.Count(got, "\n") != 1 {
+		t.Errorf("stderr has %q", got)
+	}
+	got := read(t, filepath.Join(dir, "log"))
+	if !strings.Contains(got, `"message":"two","worker":7}`) || !strings.Contains(got, `"message":"three","worker":7}`) {
+		t.Errorf("the first file has %q", got)
+	}
+	if got := read(t, filepath.Join(dir, "other")); !strings.HasSuffix(got, "four: worker=7\n") {
+		t.Errorf("the second file has %q", got)
+	}
+}
+
 func TestBadSettings(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing", "log")
 	for want, cfg := range map[string]Config{

@@ -55,7 +55,7 @@ const reopenLine = `{"kind":"reopen"}` + "\n"
 
 // ForPython returns what gowsgi.logs.setup takes, and makes the pipe. It is called
 // once, in a worker; the pipe's other end is Python's from then on.
-func (l *Logs) ForPython() (map[string]any, error) {
+func (l *outputs) ForPython() (map[string]any, error) {
 	var fds [2]int
 	err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC)
 	if err == nil {
@@ -69,17 +69,17 @@ func (l *Logs) ForPython() (map[string]any, error) {
 	p.lines = queue.New(pipeQueue)
 	go p.run(l.own)
 	options := map[string]any{
-		"lines_fd": fds[0], "error_fd": l.ErrorFD(), "access_fd": l.accessFD(), "cfg": l.settings(),
+		"lines_fd": fds[0], "error_fd": l.errorFD(), "access_fd": l.accessFD(), "cfg": l.settings(),
 	}
 	return options, nil
 }
 
 // settings are those of logs, under gunicorn's names and log_json.
-func (l *Logs) settings() map[string]any {
+func (l *outputs) settings() map[string]any {
 	c := &l.cfg
 	all := map[string]any{
 		"errorlog": cmp.Or(c.Error, "-"), "accesslog": orNil(c.Access), "access_log_format": c.AccessFormat,
-		"loglevel": levelNames[l.log.GetLevel()], "capture_output": c.Capture, "log_json": c.JSON,
+		"loglevel": levelNames[l.cfg.Level], "capture_output": c.Capture, "log_json": c.JSON,
 		"logger_class": cmp.Or(c.Python.LoggerClass, "gunicorn.glogging.Logger"),
 		"logconfig":    orNil(c.Python.LogConfig), "logconfig_json": orNil(c.Python.LogConfigJSON),
 		"logconfig_dict": c.Python.LogConfigDict,
@@ -106,7 +106,7 @@ func orNil(s string) any {
 
 // UsePython sends lines to Python's loggers from now on, if the configuration says
 // so: gowsgi.logs.setup has returned.
-func (l *Logs) UsePython() {
+func (l *outputs) UsePython() {
 	if l.cfg.Python.used() && l.python.lines != nil {
 		l.python.on.Store(true)
 	}
@@ -114,7 +114,7 @@ func (l *Logs) UsePython() {
 
 // LeavePython sends lines to the files again, after Python has got what is on its
 // way, or had some time to: Python is about to end.
-func (l *Logs) LeavePython() {
+func (l *outputs) LeavePython() {
 	p := &l.python
 	if p.lines == nil {
 		return

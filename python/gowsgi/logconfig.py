@@ -65,20 +65,20 @@ def configure(cfg: Any) -> None:
         else:
             with open(where, "rb"):
                 pass  # fileConfig has odd words for a file that is not there
-            folder = {"__file__": where, "here": os.path.dirname(where)}
+            folder = {"__file__": where, "here": os.path.dirname(os.path.abspath(where))}
             fileConfig(where, defaults=_defaults() | folder, disable_existing_loggers=False)
     except Exception as exc:
-        raise LogError(f"the log configuration {where}: {_cause(exc)}") from exc
+        raise _failure(f"the log configuration {where}", exc) from None
 
 
-def _cause(exc: BaseException) -> str:
+def _failure(what: str, exc: BaseException) -> LogError:
     from gowsgi.errors import summarize
 
     if isinstance(exc, OSError) and exc.strerror:
-        return exc.strerror
+        return LogError(f"{what}: {exc.strerror}")
     # dictConfig says which part it could not make, and why only in the cause.
     causes = [summarize(one) for one in (exc, exc.__cause__) if one is not None]
-    return ": ".join(dict.fromkeys(causes))
+    return LogError(f"{what}: {': '.join(dict.fromkeys(causes))}", None, exc)
 
 
 def make(wanted: Any, cfg: Any) -> Any:
@@ -97,7 +97,7 @@ def make(wanted: Any, cfg: Any) -> Any:
             made.install()
         return made(_ClassCfg(cfg))
     except Exception as exc:
-        raise LogError(f"the logger class {wanted!r}: {_cause(exc)}") from exc
+        raise _failure(f"the logger class {wanted!r}", exc) from None
 
 
 class _ClassCfg:
@@ -242,7 +242,7 @@ class JSONFormatter(logging.Formatter):
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             members["traceback"] = record.exc_text
-        return dumps(members, ensure_ascii=False, default=str)
+        return dumps(members, ensure_ascii=False, default=str, separators=(",", ":"))
 
 
 _RECORD_NAMES = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}

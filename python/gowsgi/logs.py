@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from gowsgi.apps import AppError
 from gowsgi.streams import ErrorStream
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _DEFAULT_CLASSES = (None, "", "simple", "gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd")
 
 
-class LogError(Exception):
+class LogError(AppError):
     """The logs cannot be set up as the settings ask."""
 
 
