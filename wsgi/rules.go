@@ -108,15 +108,18 @@ func (n Networks) Contains(ip netip.Addr) bool {
 
 // ContainsPeer tells whether a peer's address is in the set; one on a unix socket
 // always counts as in it, as in gunicorn.
-func (n Networks) ContainsPeer(peer bridge.Endpoint) bool {
-	if peer.Unix || n.all {
+func (n Networks) ContainsPeer(peer bridge.Endpoint) bool { return n.all || n.names(peer) }
+
+// names is ContainsPeer but for "*", which names nobody.
+func (n Networks) names(peer bridge.Endpoint) bool {
+	if peer.Unix {
 		return true
 	}
 	if len(n.prefixes) == 0 {
 		return false
 	}
 	ip, err := netip.ParseAddr(peer.Addr)
-	return err == nil && n.Contains(ip)
+	return err == nil && Networks{prefixes: n.prefixes}.Contains(ip)
 }
 
 var (
@@ -137,6 +140,9 @@ func (u *Rules) Prepare(r *bridge.Request, x *bridge.Exchange) (err error) {
 // base environ on Python's side. An error is an *http1.Error: the request is to be
 // refused. Safe for concurrent use.
 func (u *Rules) Environ(rec bridge.Record, r *bridge.Request) (bridge.Record, error) {
+	if r.UWSGI != nil {
+		return u.packetEnviron(rec, r)
+	}
 	trusted := u.Proxies.ContainsPeer(r.Peer)
 	if trusted {
 		if err := u.forward(r); err != nil {

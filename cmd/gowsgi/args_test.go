@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
@@ -98,7 +99,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := &config{
 		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logLevel: hclog.Info,
-		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
+		graceful: 30 * time.Second, limits: bridge.DefaultLimits(), protocol: listen.HTTP, allowUWSGI: networks(t, "127.0.0.1,::1"),
 		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
@@ -122,7 +123,8 @@ func TestEveryFlag(t *testing.T) {
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
 		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
-		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups")
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups",
+		"--protocol", "uwsgi", "--uwsgi-allow-from", "10.0.0.1", "--buffer-size", "18", "--socket-mode", "660", "--socket-owner", "www:staff")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,9 @@ func TestEveryFlag(t *testing.T) {
 		limits: bridge.Limits{
 			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
+			Packet: 18,
 		},
+		protocol: listen.UWSGI, allowUWSGI: networks(t, "10.0.0.1"),
 		pool: bridge.PoolLimits{Queue: 10, Wait: 11 * time.Second},
 		rules: &wsgi.Rules{
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
@@ -142,6 +146,7 @@ func TestEveryFlag(t *testing.T) {
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
+			socketMode: 0o660, socketOwner: "www:staff",
 		},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -317,7 +322,14 @@ func TestUsageErrors(t *testing.T) {
 		{"run app --threads x", "threads"},
 		{"run app -b", "needs an argument"},
 		{"run app --bind", "needs an argument"},
-		{"run app --bind http://x", "HOST:PORT"},
+		{"run app --bind https://x", "HOST:PORT"},
+		{"run app --bind uwsgi+x", "HOST:PORT"},
+		{"run app --socket-mode 680", "from 0 to 511"},
+		{"run app --buffer-size 65536", "from 1 to 65535"},
+		{"run app --uwsgi-allow-from localhost", "--uwsgi-allow-from"},
+		{"run app --bind uwsgi://:0 --proxy-protocol", "--proxy-protocol"},
+		{"run app --bind :0 --protocol uwsgi --proxy-protocol", "--proxy-protocol"},
+		{"run app --bind unix:s --socket-owner no-such-user", "there is no such user"},
 		{"run app --bind " + busy, busy},
 		{"run app -w2 --bind " + busy, busy},
 		{"run app --bind fd://99", "descriptor 99"},

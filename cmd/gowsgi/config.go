@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
@@ -33,6 +34,8 @@ type config struct {
 	rules      *wsgi.Rules
 	proxy      *bridge.ProxyProtocol // nil: not spoken
 	tls        *tls.Config           // nil: plain HTTP
+	protocol   listen.Protocol       // where binds name none
+	allowUWSGI wsgi.Networks
 	debug      bool
 	processes
 	warnings []string
@@ -51,6 +54,8 @@ type processes struct {
 	jitter      int
 	timeout     time.Duration
 	umask       int
+	socketMode  int
+	socketOwner string
 	pidFile     string
 	daemon      bool
 	keepOutput  bool
@@ -91,13 +96,15 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			ReadTime:   v.Duration("read_timeout"),
 			BodyRate:   int64(v.Int("min_body_rate")),
 			WriteTime:  v.Duration("write_timeout"),
+			Packet:     v.Int("buffer_size"),
 		},
-		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
-		debug: v.Bool("debug_errors"),
+		protocol: listen.Protocol(v.String("protocol")),
+		pool:     bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
+		debug:    v.Bool("debug_errors"),
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
 			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),
-			umask: v.Int("umask"), pidFile: v.String("pidfile"),
+			umask: v.Int("umask"), socketMode: v.Int("socket_mode"), socketOwner: v.String("socket_owner"), pidFile: v.String("pidfile"),
 			daemon: v.Bool("daemon"), keepOutput: v.Bool("enable_stdio_inheritance"),
 			backlog: v.Int("backlog"), reusePort: v.Bool("reuse_port"),
 			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
@@ -116,11 +123,21 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
 	}
+	if cfg.allowUWSGI, err = wsgi.ParseNetworks(v.String("uwsgi_allow_ips")); err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Where("uwsgi_allow_ips"), err)
+	}
 	if cfg.proxy, err = newProxyProtocol(v); err != nil {
 		return nil, err
 	}
 	if cfg.tls, err = newTLS(v); err != nil {
 		return nil, err
+	}
+	if !slices.Contains(listen.Protocols(cfg.binds, len(cfg.binds), cfg.protocol), listen.HTTP) {
+		for _, name := range []string{"certfile", "proxy_protocol"} { // off is proxy_protocol's default
+			if v.IsSet(name) {
+				return nil, fmt.Errorf("%s: it is for HTTP, and each address speaks uwsgi", v.Where(name))
+			}
+		}
 	}
 	return cfg, setEnvironment(v)
 }

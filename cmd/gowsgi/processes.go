@@ -146,15 +146,22 @@ func (l *leader) listen() (err error) {
 	if l.predecessor != 0 {
 		l.sockets, err = listen.Inherit(l.pass, master.FirstFD)
 	} else {
+		chown := l.account.Chown
+		if l.cfg.socketOwner != "" {
+			if chown, err = service.Owner(l.cfg.socketOwner); err != nil {
+				return fmt.Errorf("--socket-owner: %w", err)
+			}
+		}
 		l.sockets, err = listen.Open(listen.Options{
 			Binds: l.cfg.binds, Dir: l.cfg.dir, Umask: l.cfg.umask, Backlog: l.cfg.backlog,
-			ReusePort: l.cfg.reusePort, Chown: l.account.Chown,
+			ReusePort: l.cfg.reusePort, Mode: l.cfg.socketMode, Chown: chown,
 		})
 	}
 	if err != nil {
 		return err
 	}
-	l.urls, l.passOn = l.sockets.URLs(), l.sockets.Pass()
+	protocols := listen.Protocols(l.cfg.binds, len(l.sockets.Listeners), l.cfg.protocol)
+	l.urls, l.passOn = l.sockets.URLs(protocols), l.sockets.Pass()
 	if l.files, err = l.sockets.Files(); err != nil {
 		l.sockets.Remove()
 	}

@@ -73,7 +73,8 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
-		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		AllowUWSGI: cfg.allowUWSGI.ContainsPeer,
+		Log:        p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
@@ -88,8 +89,13 @@ func (p *place) serve(cfg *config) error {
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
 	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
-	for _, l := range p.listeners {
-		go func() { ended <- srv.Serve(l) }()
+	protocols := listen.Protocols(cfg.binds, len(p.listeners), cfg.protocol)
+	for i, l := range p.listeners {
+		serve := srv.Serve
+		if protocols[i] == listen.UWSGI {
+			serve = srv.ServeUWSGI
+		}
+		go func() { ended <- serve(l) }()
 	}
 	p.serving(in.Python)
 	select {

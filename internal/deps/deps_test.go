@@ -23,8 +23,9 @@ const module = "github.com/gowsgi/gowsgi"
 // doors here.
 var mayImport = map[string][]string{
 	"bridge/http1":       {},
-	"bridge":             {"bridge/http1"},
-	"wsgi":               {"bridge", "bridge/http1"},
+	"bridge/uwsgi":       {},
+	"bridge":             {"bridge/http1", "bridge/uwsgi"},
+	"wsgi":               {"bridge", "bridge/http1", "bridge/uwsgi"},
 	"internal/accesslog": {"bridge", "bridge/http1"},
 	"internal/listen":    {},
 	"internal/logs":      {"bridge", "internal/accesslog", "internal/queue", "internal/statsd", "internal/syslog"},
@@ -55,6 +56,7 @@ var outside = map[string][]string{
 // pure are packages of functions of bytes: no sockets, files, clocks, goroutines.
 var pure = map[string][]string{
 	"bridge/http1": {"net", "os", "io", "time", "sync", "syscall", "bufio", "context", "log", "unsafe", "runtime"},
+	"bridge/uwsgi": {"net", "os", "io", "time", "sync", "syscall", "bufio", "context", "log", "unsafe", "runtime"},
 	"wsgi":         {"net", "os", "io", "time", "sync", "syscall", "bufio", "context", "log", "unsafe", "runtime"},
 }
 

@@ -53,6 +53,7 @@ type Setting struct {
 	State   State
 	Note    string // how it differs from gunicorn's, or what to do instead
 	Ours    bool   // gunicorn does not have it
+	Octal   bool   // of Int: a text such as 660 is octal, as chmod has it
 
 	Min, Max float64  // of Int and Seconds; both 0: from 0 on
 	Choices  []string // of String; nil: any
@@ -149,7 +150,11 @@ func (s *Setting) number(v any) (any, error) {
 	n, ok := v.(float64)
 	if text, isText := v.(string); isText {
 		var err error
-		n, err = parseNumber(strings.TrimSpace(text))
+		text = strings.TrimSpace(text)
+		if s.Octal && text != "" && strings.Trim(text, "01234567") == "" {
+			text = "0" + text
+		}
+		n, err = parseNumber(text)
 		ok = err == nil
 	}
 	if b, isBool := v.(bool); isBool && b {
