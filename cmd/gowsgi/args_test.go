@@ -14,7 +14,9 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
@@ -98,9 +100,10 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logLevel: hclog.Info,
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logs: logsOf("myapp:app", hclog.Info),
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(), protocol: listen.HTTP, allowUWSGI: networks(t, "127.0.0.1,::1"),
-		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{
@@ -110,6 +113,16 @@ func TestDefaults(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// logsOf is what is logged where nobody says so.
+func logsOf(name string, level hclog.Level) logs.Config {
+	return logs.Config{
+		Error: "-", Level: level, AccessFormat: accesslog.Default,
+		Python: logs.Python{
+			LoggerClass: "gunicorn.glogging.Logger", LogConfigDict: map[string]any{}, Settings: map[string]any{"proc_name": name},
+		},
 	}
 }
 
@@ -128,9 +141,11 @@ func TestEveryFlag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	otherLogs := logsOf("myapp:app", hclog.Warn)
+	otherLogs.Access, otherLogs.Dir = "-", "/srv"
 	want := &config{
 		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
-		pythonPath: []string{"a", "b"}, logLevel: hclog.Warn, accessLog: "-", graceful: 500 * time.Millisecond,
+		pythonPath: []string{"a", "b"}, logs: otherLogs, graceful: 500 * time.Millisecond,
 		limits: bridge.Limits{
 			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
@@ -143,6 +158,7 @@ func TestEveryFlag(t *testing.T) {
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
 		debug: true,
+		watch: watchConfig{timeout: 16 * time.Second, stuck: time.Minute},
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
@@ -248,7 +264,7 @@ func TestLogLevels(t *testing.T) {
 	for name, want := range map[string]hclog.Level{
 		"debug": hclog.Debug, "Info": hclog.Info, "warning": hclog.Warn, "warn": hclog.Warn, "ERROR": hclog.Error, "critical": hclog.Error,
 	} {
-		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logLevel != want {
+		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logs.Level != want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}

@@ -13,21 +13,21 @@ import (
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
-	"github.com/hashicorp/go-hclog"
 )
 
 // config is what the settings ask for, checked.
 type config struct {
 	app        string
+	name       string // of the processes; "": this program's
 	binds      []string
 	threads    int
 	dir        string
 	python     string
 	pythonPath []string
-	logLevel   hclog.Level
-	accessLog  string // "": none
+	logs       logs.Config
 	graceful   time.Duration
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
@@ -37,8 +37,17 @@ type config struct {
 	protocol   listen.Protocol       // where binds name none
 	allowUWSGI wsgi.Networks
 	debug      bool
+	watch      watchConfig
 	processes
 	warnings []string
+}
+
+// scheme is that of the URLs that are served.
+func (cfg *config) scheme() string {
+	if cfg.tls != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // multiProcess tells whether another process may run the application at the same
@@ -68,9 +77,9 @@ type processes struct {
 // newConfig checks settings and sets the environment's variables.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
-		app: app, binds: v.List("bind"), threads: v.Int("threads"),
+		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
 		dir: v.String("chdir"), python: v.String("python"),
-		logLevel: logLevel(v.String("loglevel")), accessLog: v.String("accesslog"),
+		logs:     logsConfig(app, v),
 		graceful: v.Duration("graceful_timeout"),
 		limits: bridge.Limits{
 			Head: http1.Limits{
@@ -101,6 +110,10 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		protocol: listen.Protocol(v.String("protocol")),
 		pool:     bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug:    v.Bool("debug_errors"),
+		watch: watchConfig{
+			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"),
+		},
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
 			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),
@@ -153,16 +166,6 @@ func setEnvironment(v *settings.Values) error {
 		}
 	}
 	return nil
-}
-
-func logLevel(name string) hclog.Level {
-	switch name {
-	case "warning":
-		return hclog.Warn
-	case "critical":
-		return hclog.Error
-	}
-	return hclog.LevelFromString(name)
 }
 
 func newRules(v *settings.Values) (*wsgi.Rules, error) {

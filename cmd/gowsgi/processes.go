@@ -3,20 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"os"
-	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/internal/listen"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/master"
 	"github.com/gowsgi/gowsgi/internal/service"
-	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -41,14 +39,18 @@ func (p processes) scale() (least, most int, err error) {
 
 // leader is the master's process: it holds the listeners, and no Python.
 type leader struct {
-	cfg *config
-	env []string // as it was at the start, for workers and for a successor
-	log hclog.Logger
+	cmd            *command
+	env            []string // as it was at the start, for workers and for a successor
+	stdout, stderr io.Writer
 
 	predecessor int // the master that this one takes over from; 0: none
 	pass        string
 	detached    *service.Detached // nil: no daemon
 
+	cfg     *config                    // of the generation read last
+	current atomic.Pointer[generation] // likewise
+	logs    *logs.Logs
+	log     hclog.Logger
 	account *service.Account
 	pid     *service.PIDFile
 	sockets *listen.Set
@@ -58,8 +60,8 @@ type leader struct {
 }
 
 // newLeader takes what the environment tells a master.
-func newLeader() (*leader, error) {
-	l := &leader{}
+func newLeader(stdout, stderr io.Writer) (*leader, error) {
+	l := &leader{stdout: stdout, stderr: stderr, pid: &service.PIDFile{}, sockets: &listen.Set{}}
 	var err error
 	if l.predecessor, l.pass, err = master.Predecessor(); err != nil {
 		return nil, err
@@ -73,14 +75,27 @@ func newLeader() (*leader, error) {
 
 // run serves until it is told to stop; as a daemon it has another process do that.
 func (l *leader) run() error {
-	if l.cfg.daemon && l.detached == nil && l.predecessor == 0 {
+	first, err := l.cmd.read()
+	if err != nil {
+		return err
+	}
+	l.cfg = first.cfg
+	switch {
+	case first.values.Bool("print_config"):
+		first.close()
+		return printConfig(l.stdout, first.values)
+	case first.values.Bool("check_config"):
+		defer first.close()
+		return l.cmd.prepare(first, false)
+	case l.cfg.daemon && l.detached == nil && l.predecessor == 0:
+		first.close()
 		code, text, err := service.Daemon{Args: os.Args, Env: l.env, Keep: l.cfg.keepOutput}.Start()
 		if err == nil && code != exitOK {
 			err = &exitError{code: code, err: errors.New(text)}
 		}
 		return err
 	}
-	return l.failed(l.lead())
+	return l.lead(first)
 }
 
 // failed tells a daemon's error to the command that has started it, and the log:
@@ -91,39 +106,43 @@ func (l *leader) failed(err error) error {
 	}
 	code, text := failure(err)
 	l.detached.Failed(code, text)
-	if l.cfg != nil && l.cfg.daemon {
+	if l.log != nil && l.cfg.daemon {
 		l.log.Error("cannot serve", "cause", text)
 	}
 	return err
 }
 
-func (l *leader) lead() error {
-	least, most, err := l.cfg.scale()
-	if err != nil {
+func (l *leader) lead(first *generation) error {
+	var err error
+	if l.logs, err = logs.Open(l.logsConfig()); err != nil {
 		return err
 	}
-	if l.account, err = service.FindAccount(l.cfg.user, l.cfg.group, l.cfg.initGroups); err != nil {
-		return err
-	}
-	if l.pid, err = service.WritePID(l.pidPath(), l.cfg.dir); err != nil {
-		return err
-	}
-	defer l.pid.Remove()
-	if err := l.listen(); err != nil {
-		return err
+	defer l.logs.Close()
+	l.log = l.logs.Error()
+	if l.cfg.name != "" {
+		setProcessName(l.cfg.name)
 	}
 	m := &master.Master{
-		Begin: func(bool) (*master.Generation, error) {
-			return &master.Generation{
-				Files: l.files, Pass: l.passOn,
-				Workers: l.cfg.workers, MinWorkers: least, MaxWorkers: most, Timeout: l.cfg.timeout,
-				Grace: l.cfg.graceful + closeTime + time.Second, Credential: l.account.Credential(),
-			}, nil
+		Begin: func(reload bool) (*master.Generation, error) {
+			g := first
+			if reload {
+				var err error
+				if g, err = l.cmd.read(); err != nil {
+					return nil, asBootError(err)
+				}
+			}
+			made, err := l.begin(g, reload)
+			if err != nil {
+				g.close()
+				return nil, asBootError(err)
+			}
+			return made, nil
 		},
 		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: l.cfg.daemon,
 		Predecessor: l.predecessor, Promoted: l.promoted,
-		Serving: l.serving, Stopping: l.stopping,
+		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
+	defer func() { l.pid.Remove() }()
 	err = m.Run()
 	var boot *master.BootError
 	if errors.As(err, &boot) {
@@ -131,6 +150,78 @@ func (l *leader) lead() error {
 	}
 	l.log.Info("stopped")
 	return err
+}
+
+// logsConfig is the master's part of the logs.
+func (l *leader) logsConfig() logs.Config {
+	c := l.cfg.logs
+	c.Stdout, c.Stderr, c.Master = l.stdout, l.stderr, true
+	if l.account != nil {
+		c.Owner = &logs.Owner{UID: l.account.UID, GID: l.account.GID}
+	}
+	return c
+}
+
+func asBootError(err error) error {
+	code, text := failure(err)
+	return &master.BootError{Code: code, Text: text}
+}
+
+// begin makes workers of a generation possible: at the start by listening, then by
+// what its Python has to do.
+func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
+	before := l.cfg
+	l.cfg = g.cfg
+	for _, w := range g.warnings {
+		l.log.Warn(w)
+	}
+	least, most, err := g.cfg.scale()
+	if err != nil {
+		return nil, err
+	}
+	if l.account, err = service.FindAccount(g.cfg.user, g.cfg.group, g.cfg.initGroups); err != nil {
+		return nil, err
+	}
+	if err := l.logs.Configure(l.logsConfig()); err != nil {
+		return nil, err
+	}
+	switch {
+	case !reload:
+		if err := l.listen(); err != nil {
+			return nil, err
+		}
+	case !slices.Equal(before.binds, g.cfg.binds):
+		l.log.Warn("the addresses to listen on have changed: that takes a restart", "bind", g.cfg.binds)
+	}
+	if err := l.cmd.prepare(g, reload); err != nil {
+		return nil, err
+	}
+	made := &master.Generation{
+		Files: l.files, Pass: l.passOn,
+		Workers: g.cfg.workers, MinWorkers: least, MaxWorkers: most, Timeout: g.cfg.timeout,
+		Grace: g.cfg.graceful + closeTime + time.Second, Credential: l.account.Credential(),
+	}
+	l.current.Store(g)
+	if made.Settings, err = g.forWorkers(); err != nil {
+		return nil, err
+	}
+	made.Hook = func(name string, args any) {
+		countWorkers(l.logs, name, args)
+		g.told(l.log, name, args)
+	}
+	if g.zygote != nil {
+		made.Spawn, made.End = g.spawn(l.account), g.end
+	}
+	return made, nil
+}
+
+// reopen opens the logs anew, the master's and those of the configuration file's
+// Python.
+func (l *leader) reopen() {
+	reopenLogs(l.logs)
+	if g := l.current.Load(); g != nil {
+		go g.reopen(l.log)
+	}
 }
 
 // pidPath is gunicorn's: while there is a predecessor, the file with that name is
@@ -143,8 +234,13 @@ func (l *leader) pidPath() string {
 }
 
 func (l *leader) listen() (err error) {
+	if l.pid, err = service.WritePID(l.pidPath(), l.cfg.dir); err != nil {
+		l.pid = &service.PIDFile{}
+		return err
+	}
+	var sockets *listen.Set
 	if l.predecessor != 0 {
-		l.sockets, err = listen.Inherit(l.pass, master.FirstFD)
+		sockets, err = listen.Inherit(l.pass, master.FirstFD)
 	} else {
 		chown := l.account.Chown
 		if l.cfg.socketOwner != "" {
@@ -152,7 +248,7 @@ func (l *leader) listen() (err error) {
 				return fmt.Errorf("--socket-owner: %w", err)
 			}
 		}
-		l.sockets, err = listen.Open(listen.Options{
+		sockets, err = listen.Open(listen.Options{
 			Binds: l.cfg.binds, Dir: l.cfg.dir, Umask: l.cfg.umask, Backlog: l.cfg.backlog,
 			ReusePort: l.cfg.reusePort, Mode: l.cfg.socketMode, Chown: chown,
 		})
@@ -160,6 +256,7 @@ func (l *leader) listen() (err error) {
 	if err != nil {
 		return err
 	}
+	l.sockets = sockets
 	protocols := listen.Protocols(l.cfg.binds, len(l.sockets.Listeners), l.cfg.protocol)
 	l.urls, l.passOn = l.sockets.URLs(protocols), l.sockets.Pass()
 	if l.files, err = l.sockets.Files(); err != nil {
@@ -212,86 +309,4 @@ func withoutListenFDs(env []string) []string {
 		}
 	}
 	return kept
-}
-
-// work is a worker: it serves the master's listeners until it is told to go, or
-// the master has ended.
-func work(cfg *config, link *master.Link, log hclog.Logger) error {
-	log = log.With("worker", os.Getpid())
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
-	// A terminal sends these to the whole group: the master's word decides.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGHUP)
-	pool := bridge.NewPool(cfg.pool)
-	go beat(link, pool)
-	var draining atomic.Bool
-	go func() {
-		<-link.Gone()
-		log.Error("the master has died; stopping")
-		if !draining.Load() { // a second signal would cut what runs
-			signals <- syscall.SIGTERM
-		}
-	}()
-	p := &place{
-		log: log, pool: pool, listeners: link.Listeners, signals: signals,
-		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
-		stopping: func() {
-			draining.Store(true)
-			link.Draining()
-		},
-	}
-	if cfg.maxRequests > 0 {
-		p.prepare = counted(int64(cfg.maxRequests+rand.IntN(cfg.jitter+1)), link.Spent)
-	}
-	err := p.serve(cfg)
-	if err == nil {
-		return nil
-	}
-	code, text := failure(err)
-	link.Failed(code, text)
-	return &exitError{code: code, err: err, silent: true}
-}
-
-// beat tells the master once a second that this worker lives, and what it has to
-// do. It looks at the queue more often than that: while requests wait for long, any
-// look shows about how long.
-func beat(link *master.Link, pool *bridge.Pool) {
-	const looks = 4
-	for {
-		var wait time.Duration
-		for range looks {
-			time.Sleep(time.Second / looks)
-			wait = max(wait, pool.Oldest())
-		}
-		s := pool.Stats()
-		link.Alive(master.Beat{Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes()})
-	}
-}
-
-// residentBytes is how much memory this process holds; 0 where the system does not
-// say (proc(5), statm).
-func residentBytes() int64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
-// counted calls spent at the n-th request.
-func counted(n int64, spent func()) func(func(*bridge.Request, *bridge.Exchange) error) func(*bridge.Request, *bridge.Exchange) error {
-	var served atomic.Int64
-	return func(next func(*bridge.Request, *bridge.Exchange) error) func(*bridge.Request, *bridge.Exchange) error {
-		return func(r *bridge.Request, x *bridge.Exchange) error {
-			if served.Add(1) == n {
-				spent()
-			}
-			return next(r, x)
-		}
-	}
 }

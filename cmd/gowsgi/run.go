@@ -12,41 +12,38 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
-	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/listen"
-	"github.com/gowsgi/gowsgi/internal/master"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
 )
 
-func runCommand(_, stderr io.Writer) *cli.Command {
+func runCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "run", Usage: "serve an application",
-		ArgsUsage: "MODULE[:ATTRIBUTE]",
+		Name: "run", Aliases: []string{"gunicorn"}, Usage: "serve an application",
+		ArgsUsage: "[MODULE[:ATTRIBUTE]]",
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
-			"Without one it is `application`, else `app`.",
+			"Without one it is `application`, else `app`. The options are gunicorn's: docs/gunicorn.md.",
 		Flags: flagsOf(), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			link, err := master.Join(listen.FromFD)
+			link, err := joinMaster()
 			if err != nil {
 				return err
 			}
-			l, err := newLeader() // before --env changes the environment
+			if link != nil {
+				return work(link, stdout, stderr)
+			}
+			l, err := newLeader(stdout, stderr) // before --env changes the environment
 			if err != nil {
 				return err
 			}
-			cfg, err := commandConfig(c)
-			if err != nil {
+			if l.cmd, err = newCommand(c, l.env); err != nil {
 				return l.failed(err)
 			}
-			l.cfg, l.log = cfg, newLogger(cfg.logLevel, stderr)
-			if link != nil {
-				return work(l.cfg, link, l.log)
-			}
-			return l.run()
+			return l.failed(l.run())
 		},
 	}
 }
@@ -57,12 +54,15 @@ type prepare = func(*bridge.Request, *bridge.Exchange) error
 // place is where an application is served.
 type place struct {
 	log       hclog.Logger
+	logs      *logs.Logs
+	python    *pyembed.Python // nil: to be found
 	pool      *bridge.Pool
 	listeners []net.Listener
 	signals   <-chan os.Signal
 	prepare   func(prepare) prepare // nil: as it is
 	serving   func(*pyembed.Python) // called when requests are accepted
 	stopping  func()                // called when no more are
+	unwell    func(reason string)   // asks to be replaced; the reason goes on with "a worker that"
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -74,17 +74,10 @@ func (p *place) serve(cfg *config) error {
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
 		AllowUWSGI: cfg.allowUWSGI.ContainsPeer,
-		Log:        p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		Log:        p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
-	}
-	if cfg.accessLog != "" {
-		access, err := accesslog.Open(cfg.accessLog)
-		if err != nil {
-			return &exitError{code: exitConfig, err: err}
-		}
-		srv.Access = access
 	}
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
@@ -97,15 +90,28 @@ func (p *place) serve(cfg *config) error {
 		}
 		go func() { ended <- serve(l) }()
 	}
+	w, err := startWatch(cfg.watch, in, srv.Pool, p.log, p.unwell)
+	if err != nil {
+		return fmt.Errorf("starting to watch the threads: %w", err)
+	}
+	defer w.stop()
 	p.serving(in.Python)
-	select {
-	case s := <-p.signals:
-		p.stopping()
-		return p.stop(cfg, srv, in, executors, s.(syscall.Signal))
-	case err := <-executors:
-		return fmt.Errorf("starting the threads: %w", err)
-	case err := <-ended:
-		return fmt.Errorf("accepting connections: %w", err)
+	for {
+		select {
+		case s := <-p.signals:
+			p.stopping()
+			return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
+		case tell := <-w.over:
+			p.stopping()
+			return p.leave(srv, tell)
+		case err := <-executors:
+			if err != nil {
+				return fmt.Errorf("starting the threads: %w", err)
+			}
+			executors = nil // every thread is lost: w.over will tell
+		case err := <-ended:
+			return fmt.Errorf("accepting connections: %w", err)
+		}
 	}
 }
 
@@ -114,7 +120,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, cfg.multiProcess())
+		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs)
 		close(loaded)
 	}()
 	select {
@@ -136,32 +142,34 @@ func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...a
 // requests are done.
 const closeTime = 10 * time.Second
 
-// ends waits for the threads to end, until ctx says so; idle ones need a moment
-// however quick the stop is to be.
-func ends(ctx context.Context, executors <-chan error) bool {
-	select {
-	case <-executors:
-		return true
-	case <-ctx.Done():
+// leaveTime bounds what error answers take that are under way.
+const leaveTime = 2 * time.Second
+
+// leave ends a process whose Python cannot be asked for anything. What has not been
+// accepted yet is left to others.
+func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) error {
+	for _, l := range p.listeners {
+		l.Close() // at once, unlike Shutdown
 	}
-	select {
-	case <-executors:
-		return true
-	case <-time.After(200 * time.Millisecond):
-		return false
-	}
+	tell(srv.Pool.GiveUp(bridge.ErrStuck))
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = srv.Shutdown(ctx)
+	return errStuck
 }
 
 // stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
 // signal at once.
-func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, executors <-chan error, first syscall.Signal) error {
+func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.graceful)
 	defer cancel()
 	if first == syscall.SIGQUIT {
+		w.hook("worker_int")
 		cancel()
 	}
+	go w.whileStopping()
 	go func() {
 		if s, ok := <-p.signals; ok {
 			log.Warn("stopping at once", "signal", s.String())
@@ -170,19 +178,21 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, e
 	}()
 	err := srv.Shutdown(ctx)
 	srv.Pool.Stop()
-	busy := srv.Pool.Stats().Busy
-	if busy > 0 || errors.Is(err, context.DeadlineExceeded) {
+	busy := srv.Pool.Stats().Busy - int64(in.Lost())
+	if err != nil && busy > 0 || errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("some requests did not finish", "requests", busy, "cause", err)
 	}
-	if busy > 0 {
+	if err != nil && busy > 0 {
 		return nil // Python may still be running them: the process ends without it
 	}
-	if !ends(ctx, executors) {
-		log.Warn("the application is still busy after its last answer; leaving it")
+	if err := w.rest(ctx, executors); err != nil {
+		log.Warn("leaving the application, without its exit handlers", "cause", err)
 		return nil
 	}
+	w.stop()
+	p.logs.LeavePython()
 	closed := make(chan error, 1)
-	go func() { closed <- in.Close(int(first)) }()
+	go func() { closed <- errors.Join(in.Hook("worker_exit"), in.Close(int(first))) }()
 	select {
 	case err := <-closed:
 		if err != nil {

@@ -13,6 +13,8 @@ from _thread import allocate_lock, start_new_thread  # as they are before an app
 from os import read
 from select import POLLIN, poll
 
+from gowsgi.logs import has_config
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +67,7 @@ def set_up(cfg: Any, errors: ErrorStream, access: ErrorStream, own_class: Any) -
         from gowsgi.logconfig import add_syslog
 
         add_syslog(cfg)
-    if cfg.logconfig_dict or cfg.logconfig_json or cfg.logconfig:
+    if has_config(cfg):
         from gowsgi.logconfig import configure
 
         configure(cfg)
@@ -150,7 +152,7 @@ def loggers() -> tuple[logging.Logger, logging.Logger]:
 
 
 def _formatter(cfg: Any, form: str) -> logging.Formatter:
-    if getattr(cfg, "log_json", False):
+    if cfg.log_json:
         from gowsgi.logconfig import JSONFormatter
 
         return JSONFormatter()

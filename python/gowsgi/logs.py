@@ -124,9 +124,14 @@ def set_up() -> None:
     _read_lines()
 
 
+def has_config(cfg: Any) -> bool:
+    """Tells whether there is a log configuration."""
+    return bool(cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json)
+
+
 def own_class(cfg: Any) -> Any:
     """Returns the logger class that a configuration names, or None for the server's."""
-    wanted = getattr(cfg, "logger_class", None)
+    wanted = cfg.logger_class
     name = f"{wanted.__module__}.{wanted.__qualname__}" if isinstance(wanted, type) else wanted
     return None if name in _DEFAULT_CLASSES else wanted
 
@@ -135,7 +140,7 @@ def _settle(cfg: Any) -> None:
     _logs.cfg = cfg
     for stream in (_logs.errors, _logs.access):
         os.register_at_fork(after_in_child=stream.after_fork)
-    if cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json or own_class(cfg) or "logging" in sys.modules:
+    if has_config(cfg) or own_class(cfg) or "logging" in sys.modules:
         set_up()
     else:
         sys.meta_path.insert(0, _Hook(_set_up_quietly))

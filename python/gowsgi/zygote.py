@@ -13,7 +13,7 @@ import signal
 import socket
 from time import monotonic, sleep
 
-from gowsgi import config, embed, errors
+from gowsgi import config, embed, errors, logs
 from gowsgi.hooks import HookError, Hooks
 
 TYPE_CHECKING = False
@@ -76,6 +76,7 @@ class _Zygote:
             "settings": self._settings,
             "load": self._load,
             "hook": self._hook,
+            "reopen": self._reopen,
         }
 
     def serve(self) -> str:
@@ -141,8 +142,8 @@ class _Zygote:
         return {"settings": found.settings, "hooks": sorted(found.hooks)}
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.hooks.settle(request["settings"], request.get("app", ""))
         embed.configure(request["options"])
+        self.hooks.settle(request["settings"], request.get("app", ""))
         return {}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -158,15 +159,22 @@ class _Zygote:
         self.hooks.run(request["name"], request.get("args") or {})
         return {}
 
+    def _reopen(self, request: dict[str, Any]) -> dict[str, Any]:
+        logs.reopen()
+        return {}
+
     def _fork(self, request: dict[str, Any], files: list[int]) -> int:
         if not files:
             raise ValueError("a fork takes the worker's line to the master")
         self.hooks.server.listen(files[1:])
         try:
-            return self._fork_worker(self.hooks.before_fork(request["age"], request))
+            pid = self._fork_worker(self.hooks.before_fork(request["age"], request))
         finally:
             if self.hooks.worker is None:
                 self.hooks.server.listen(())
+        if pid == 0 and request.get("account"):
+            _become(request["account"])
+        return pid
 
     def _fork_worker(self, worker: Worker) -> int:
         embed.before_exit()  # both processes would write what is buffered
@@ -183,6 +191,17 @@ class _Zygote:
             return pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _become(account: dict[str, Any]) -> None:
+    """Takes on a user and groups for good; ends the process if that is not allowed."""
+    try:
+        os.setgroups(account["groups"] or [])
+        os.setgid(account["gid"])
+        os.setuid(account["uid"])
+    except OSError as exc:
+        os.write(2, f"gowsgi: a worker cannot become user {account['uid']}: {exc.strerror}\n".encode())
+        os._exit(1)
 
 
 def _describe(exc: BaseException) -> dict[str, Any]:

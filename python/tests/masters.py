@@ -85,13 +85,21 @@ class Master:
         (self.folder / "gunicorn.conf.py").write_text(source)
         answer = self.ask("config", config="gunicorn.conf.py", known=KNOWN)
         assert "error" not in answer, answer
-        complete = {"workers": 2, "timeout": 30, "loglevel": "info", "bind": ["127.0.0.1:80"], "wsgi_app": "app:app"}
+        complete = {
+            **{
+                name: {"list": None, "dict": {}, "bool": False, "hook": False}.get(kind, "")
+                for name, kind in KNOWN.items()
+            },
+            **{"workers": 2, "timeout": 30, "loglevel": "info", "bind": ["127.0.0.1:80"], "wsgi_app": "app:app"},
+            **{"errorlog": "-", "worker_class": "sync", "keepalive": 75, "default_proc_name": "gunicorn"},
+        }
         if app is not None:
             (self.folder / "app.py").write_text(app)
         settings = complete | answer["settings"] | settings
         options = {"chdir": settings.get("chdir", ""), "pythonpath": settings.get("pythonpath", [])}
         options["env"] = settings.get("raw_env", [])
-        assert self.ask("settings", settings=settings, options=options) == {}
+        settled = self.ask("settings", settings=settings, options=options)
+        assert settled == {}, settled
         return answer
 
     def hook(self, name, **args):

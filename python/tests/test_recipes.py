@@ -340,21 +340,21 @@ def on_starting(server):
             unknown()
         except AttributeError as exc:
             print(exc)
-    print(server.cfg is server.app.cfg, "PATH" in cfg.env_orig)
-import os
+    print(server.cfg is server.app.cfg, "PATH" in cfg.env_orig, copy.copy(cfg).timeout)
+import copy, os
 """, accesslog="", pidfile="", reload_extra_files=None, post_fork=False, on_starting=True, worker_class="sync",
     keepalive=75, user="", group="", proc_name="", certfile="", statsd_prefix="")  # fmt: skip
     assert master.hook("on_starting") == {}
     assert master.log().splitlines() == [
         "[('0.0.0.0', 5000), '/run/site', ('::1', 8000), 3, ('0.0.0.0', 80), '/run/other', ('site', 81)]",
-        "gthread gunicorn False {'A': '1'} None None ['A=1']",
+        "gthread app:app False {'A': '1'} None None ['A=1']",
         "True True 4",
         "True None True",
         "True True [] True",
         "7 7 8 8 own",
         "there is no setting 'nothing'",
         "there is no setting 'nothing'",
-        "True True",
+        "True True 7",
     ]
 
 

@@ -108,7 +108,7 @@ def on_exit(server):
     assert master.hook("on_exit", address=["127.0.0.1:5000", "unix:/x", ["::1", 80]]) == {}
     assert master.hook("post_fork") == {}  # a hook that there is not
     assert master.log().splitlines() == [
-        f"starting {me} 2 2 [('127.0.0.1', 80)] gunicorn",
+        f"starting {me} 2 2 [('127.0.0.1', 80)] app:app",
         "ready {} 30 None True",
         "changed 2 None 2 None",
         "changed 3 2 3 kept",
@@ -138,6 +138,46 @@ def pre_exec(server): raise KeyboardInterrupt
     assert master.hook("when_ready")["error"]["message"] == "the hook when_ready exited with 'no licence'"
     assert master.hook("child_exit")["error"]["type"] == "builtins.KeyError"  # no worker was named
     assert type(master.fork()) is Worker
+
+
+def test_hooks_write_to_the_log_that_the_settings_name(master):
+    (master.folder / "site").mkdir()
+    master.configure("def on_reload(server): server.log.warning('to the log')", errorlog="error.log", chdir="site")
+    assert master.hook("on_reload") == {}
+    log = master.folder / "site" / "error.log"
+    assert log.read_text().endswith("[WARNING] to the log\n")
+    log.rename(log.with_name("old"))
+    assert master.ask("reopen") == {}
+    assert master.hook("on_reload") == {}
+    worker = master.fork()
+    worker.eval("embed._server.hooks.server.log.error('from a worker')")
+    assert [line.split("] ")[-1] for line in log.read_text().splitlines()] == ["to the log", "from a worker"]
+    assert master.log() == ""
+
+
+def test_hooks_log_through_a_logger_class(master):
+    master.configure("""
+class Logger:
+    def __init__(self, cfg):
+        self.cfg = cfg
+    def info(self, message, *args):
+        print("own", message % args, self.cfg.workers)
+logger_class = Logger
+def when_ready(server):
+    server.log.info("%s", "ready")
+def post_fork(server, worker):
+    worker.log.info("%s", worker.age)
+""")
+    assert master.hook("when_ready") == {}
+    master.fork(5).eval('hook("post_fork")')
+    assert master.log() == "own ready 2\nown 5 2\n"
+
+
+def test_log_configurations_of_no_use(master):
+    (master.folder / "gunicorn.conf.py").write_text("logconfig_dict = {'version': 2}")
+    settings = master.ask("config", config="gunicorn.conf.py", known=KNOWN)["settings"]
+    with pytest.raises(AssertionError, match="LogError"):
+        master.configure(**settings)
 
 
 # --- forks ---
