@@ -37,6 +37,8 @@ func (r *Recorder) Log(e *bridge.AccessEntry) {
 	r.f.TX += e.Bytes
 	if e.Head != nil {
 		r.f.TX += int64(len(e.Head.Lines))
+	} else if e.Status == 504 { // the server's own answer
+		r.f.Timeouts++
 	}
 	r.f.Running += took
 	r.f.AvgRT = (r.f.AvgRT + took) / 2
@@ -53,13 +55,6 @@ func (r *Recorder) Log(e *bridge.AccessEntry) {
 func (r *Recorder) Raised() {
 	r.mu.Lock()
 	r.f.Exceptions++
-	r.mu.Unlock()
-}
-
-// Timeout counts a request that was given up.
-func (r *Recorder) Timeout() {
-	r.mu.Lock()
-	r.f.Timeouts++
 	r.mu.Unlock()
 }
 
