@@ -15,15 +15,15 @@ type Mount struct {
 	App  int
 }
 
-// ParseMounts reads PATHs, whose applications have the numbers from first on, and
-// puts them in the order that Rules wants.
-func ParseMounts(paths []string, first int) ([]Mount, error) {
+// ParseMounts reads paths, each with its application's number, and puts them in the
+// order that Rules wants.
+func ParseMounts(paths []string, apps []int) ([]Mount, error) {
 	var all []Mount
 	for i, path := range paths {
 		if path == "" || path[0] != '/' {
 			return nil, fmt.Errorf("%q: the path must begin with a slash", path)
 		}
-		m := Mount{Path: strings.TrimRight(path, "/"), App: first + i}
+		m := Mount{Path: strings.TrimRight(path, "/"), App: apps[i]}
 		if slices.ContainsFunc(all, func(o Mount) bool { return o.Path == m.Path }) {
 			return nil, fmt.Errorf("%q: another application is there already", path)
 		}

@@ -9,12 +9,12 @@ import (
 )
 
 func TestParseMounts(t *testing.T) {
-	got, err := ParseMounts([]string{"/", "/a", "/long/er/", "/b"}, 0)
+	got, err := ParseMounts([]string{"/", "/a", "/long/er/", "/b"}, []int{0, 1, 2, 3})
 	if want := "[{/long/er 2} {/a 1} {/b 3} { 0}]"; err != nil || fmt.Sprint(got) != want {
 		t.Errorf("%v, %v, want %s", got, err, want)
 	}
 	for _, paths := range []string{"a", ",/a", "/a,/b,/a/"} {
-		if _, err := ParseMounts(strings.Split(paths, ","), 1); err == nil {
+		if _, err := ParseMounts(strings.Split(paths, ","), make([]int, 3)); err == nil {
 			t.Errorf("%s is taken", paths)
 		}
 	}
@@ -22,7 +22,7 @@ func TestParseMounts(t *testing.T) {
 
 // TestMounts: what uWSGI 2.0.30 does with manage-script-name, where that is right.
 func TestMounts(t *testing.T) {
-	mounts, err := ParseMounts([]string{"/one", "/one/deep", "/two/"}, 1)
+	mounts, err := ParseMounts([]string{"/one", "/one/deep", "/two/"}, []int{1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func chosen(u *Rules, r *bridge.Request) string {
 
 // TestMountsOfPackets: a web server may have named the mount itself.
 func TestMountsOfPackets(t *testing.T) {
-	mounts, err := ParseMounts([]string{"/one", "/two"}, 1)
+	mounts, err := ParseMounts([]string{"/one", "/two"}, []int{1, 2})
 	if err != nil {
 		t.Fatal(err)
 	}

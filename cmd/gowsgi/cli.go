@@ -85,6 +85,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(stdout, stderr),
 			checkCommand(stdout, stderr),
+			convertCommand(stdout),
 			versionCommand(stdout),
 		},
 		Action: func(c *cli.Context) error {

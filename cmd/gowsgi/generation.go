@@ -56,8 +56,9 @@ type generation struct {
 	values   *settings.Values
 	hooks    []string // that the configuration file has
 	warnings []string
-	python   *pyembed.Python // nil: each worker looks for it
-	zygote   *pyembed.Zygote // nil: workers are plain processes
+	options  map[string][]string // of uWSGI's, that --ini or --yaml has
+	python   *pyembed.Python     // nil: each worker looks for it
+	zygote   *pyembed.Zygote     // nil: workers are plain processes
 }
 
 // workerSettings is what a worker reads first on its line.
@@ -65,6 +66,8 @@ type workerSettings struct {
 	App    string           `json:"app"`
 	Values *settings.Values `json:"values"`
 	Python *pyembed.Python  `json:"python,omitempty"`
+	// Options are uWSGI's, for the module that applications import.
+	Options map[string][]string `json:"options,omitempty"`
 }
 
 // read makes a generation of the settings, and of the configuration file if there is
@@ -79,7 +82,13 @@ func (cmd *command) read() (*generation, error) {
 }
 
 func (cmd *command) fill(g *generation) error {
+	if err := cmd.readUWSGI(g); err != nil {
+		return err
+	}
 	path, given := g.values.String("config"), cmd.typed.IsSet("config")
+	if g.values.IsSet("ini") || g.values.IsSet("yaml") {
+		path = ""
+	}
 	if path != "" && !given && !strings.HasPrefix(path, "python:") {
 		if _, err := os.Stat(path); err != nil {
 			path = "" // gunicorn's default, which need not be there
@@ -101,17 +110,19 @@ func (cmd *command) fill(g *generation) error {
 	if g.app == "" {
 		g.app = g.values.String("wsgi_app")
 	}
-	if g.app == "" {
+	if g.app == "" && len(g.values.List("mounts")) == 0 {
 		return errors.New("no application: say which, as in `gowsgi run myapp:app`, or set wsgi_app in the configuration file")
 	}
-	var err error
-	if g.warnings, err = g.values.Problems(); err != nil {
+	problems, err := g.values.Problems()
+	if err != nil {
 		return err
 	}
+	g.warnings = append(g.warnings, problems...)
 	if g.cfg, err = newConfig(g.app, g.values); err != nil {
 		return err
 	}
 	g.warnings = append(g.warnings, g.cfg.warnings...)
+	g.cfg.options = g.options
 	return nil
 }
 
@@ -130,9 +141,12 @@ func (cmd *command) prepare(g *generation, reload bool) error {
 	if err := g.configure(); err != nil {
 		return err
 	}
-	if preload {
-		if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": g.app}, importTime); err != nil {
-			return bootError(g.app, err)
+	for _, app := range g.cfg.apps {
+		if !preload {
+			break
+		}
+		if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": app}, importTime); err != nil {
+			return bootError(app, err)
 		}
 	}
 	if reload {
@@ -196,7 +210,7 @@ func (g *generation) configure() error {
 		"do": "settings", "settings": g.values.Complete(), "app": g.app,
 		"options": map[string]any{
 			"chdir": g.cfg.dir, "pythonpath": g.cfg.pythonPath, "threads": g.cfg.threads,
-			"multiprocess": g.cfg.multiProcess(), "env": g.values.List("raw_env"),
+			"multiprocess": g.cfg.multiProcess(), "env": g.values.List("raw_env"), "uwsgi": g.cfg.uwsgiModule(os.Getpid()),
 		},
 	}, configTime)
 	return err
@@ -265,7 +279,7 @@ func (g *generation) spawn(account *service.Account) func(master.SpawnRequest) (
 
 // forWorkers is what each worker reads first: the settings.
 func (g *generation) forWorkers() ([]byte, error) {
-	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python})
+	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Options: g.options})
 }
 
 // end lets the zygote run its exit functions.

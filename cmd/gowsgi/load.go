@@ -29,6 +29,7 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs)
 	options := pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
 		ErrorFD: 2, Threads: cfg.threads, MultiProcess: cfg.multiProcess(), OwnedSignals: ownedSignals,
+		UWSGI: cfg.uwsgiModule(os.Getppid()),
 	}
 	if l != nil {
 		options.ErrorFD = l.ErrorFD()
@@ -47,14 +48,14 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs)
 	if err := in.Hook("post_fork"); err != nil {
 		return nil, 0, hookError("post_fork", err)
 	}
-	app, err := in.Load(cfg.app)
+	first, err := cfg.loadAll(in)
 	if err != nil {
-		return nil, 0, bootError(cfg.app, err)
+		return nil, 0, err
 	}
 	if err := in.Hook("post_worker_init"); err != nil {
 		return nil, 0, hookError("post_worker_init", err)
 	}
-	return in, app, nil
+	return in, first, nil
 }
 
 // hookError is that a hook of the configuration file failed without which a worker

@@ -15,6 +15,7 @@ import (
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/master"
 	"github.com/gowsgi/gowsgi/internal/service"
+	"github.com/gowsgi/gowsgi/internal/stats"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -57,6 +58,10 @@ type leader struct {
 	urls    []string
 	passOn  string // for a successor
 	files   []*os.File
+
+	master  *master.Master
+	stats   *stats.Listener // nil: none yet
+	untouch chan struct{}   // ends --touch-reload; nil: there is none
 }
 
 // newLeader takes what the environment tells a master.
@@ -142,7 +147,13 @@ func (l *leader) lead(first *generation) error {
 		Predecessor: l.predecessor, Promoted: l.promoted,
 		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
-	defer func() { l.pid.Remove() }()
+	l.master = m
+	defer func() {
+		l.pid.Remove()
+		if l.stats != nil {
+			l.stats.Close()
+		}
+	}()
 	err = m.Run()
 	var boot *master.BootError
 	if errors.As(err, &boot) {
@@ -190,6 +201,11 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 		if err := l.listen(); err != nil {
 			return nil, err
 		}
+		if l.predecessor == 0 { // else it is the predecessor's until that has ended
+			if err := l.tellStats(); err != nil {
+				return nil, err
+			}
+		}
 	case !slices.Equal(before.binds, g.cfg.binds):
 		l.log.Warn("the addresses to listen on have changed: that takes a restart", "bind", g.cfg.binds)
 	}
@@ -202,6 +218,7 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 		Grace: g.cfg.graceful + closeTime + time.Second, Credential: l.account.Credential(),
 	}
 	l.current.Store(g)
+	l.watchTouched()
 	if made.Settings, err = g.forWorkers(); err != nil {
 		return nil, err
 	}
@@ -285,6 +302,9 @@ func (l *leader) stopping(successor, predecessor int) {
 
 // promoted takes over what was the predecessor's until now.
 func (l *leader) promoted() {
+	if err := l.tellStats(); err != nil {
+		l.log.Error("cannot take over --stats", "error", err)
+	}
 	if l.cfg.pidFile == "" {
 		return
 	}

@@ -61,6 +61,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	cfg.options, cfg.place = told.Options, link.Place
 	cfg.logs.Stdout, cfg.logs.Stderr = stdout, stderr
 	l, err := logs.Open(cfg.logs)
 	if err != nil {
@@ -73,7 +74,8 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	}
 	log := l.Error().With("worker", os.Getpid())
 	pool := bridge.NewPool(cfg.pool)
-	go beat(link, pool)
+	figures := newFigures(cfg, l.Access())
+	go beat(link, pool, figures)
 	var draining atomic.Bool
 	go func() {
 		<-link.Gone()
@@ -83,7 +85,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 		}
 	}()
 	p := &place{
-		log: log, logs: l, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
+		log: log, logs: l, figures: figures, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
 		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
 		stopping: func() {
 			draining.Store(true)
@@ -100,7 +102,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 // beat tells the master once a second that this worker lives, and what it has to
 // do. It looks at the queue more often than that: while requests wait for long, any
 // look shows about how long.
-func beat(link *master.Link, pool *bridge.Pool) {
+func beat(link *master.Link, pool *bridge.Pool, f *figures) {
 	const looks = 4
 	for {
 		var wait time.Duration
@@ -109,7 +111,9 @@ func beat(link *master.Link, pool *bridge.Pool) {
 			wait = max(wait, pool.Oldest())
 		}
 		s := pool.Stats()
-		link.Alive(master.Beat{Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes()})
+		link.Alive(master.Beat{
+			Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes(), Figures: f.report(),
+		})
 	}
 }
 

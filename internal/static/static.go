@@ -28,6 +28,10 @@ type place struct {
 // --static-safe. Relative folders start in dir. It returns nil where there are
 // neither of the first two.
 func New(maps, check, index, safe []string, dir string) (*Files, error) {
+	dir, err := filepath.Abs(dir) // the application may change the folder
+	if err != nil {
+		return nil, err
+	}
 	whole := func(path string) string {
 		if filepath.IsAbs(path) {
 			return filepath.Clean(path)

@@ -58,7 +58,11 @@ func (c *converter) sockets() {
 		}
 		switch protocol {
 		case "", "uwsgi":
-			all = append(all, b.spell("uwsgi://", "uwsgi+unix:"))
+			address := b.spell("uwsgi://", "uwsgi+unix:")
+			all = append(all, address)
+			if host, ok := strings.CutPrefix(address, "uwsgi://"); ok && !strings.HasPrefix(host, "127.") && !strings.HasPrefix(host, "[::1]") {
+				c.later(b.Option, Lost, "packets are taken from this machine only: add --uwsgi-allow-from with the web server's address")
+			}
 		case "http", "http11":
 			plain = true
 			all = append(all, b.spell("", "unix:"))

@@ -3,6 +3,7 @@ package uwsgiconf
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/gowsgi/gowsgi/internal/settings"
@@ -24,6 +25,8 @@ type Note struct {
 	Option
 	Fate Fate
 	Text string
+	// Implied: no option says so, uWSGI does it without being told.
+	Implied bool
 }
 
 // Conversion is what a configuration comes to.
@@ -76,9 +79,10 @@ func Convert(options []Option) *Conversion {
 
 // converter is a Conversion under way.
 type converter struct {
-	made *Conversion
-	last map[string]Option
-	note *Note // of the present option; nil at the end
+	made     *Conversion
+	last     map[string]Option
+	note     *Note // of the present option; nil at the end
+	isNumber bool  // the present option is one: what follows it was looked at
 
 	module, file, callable Option
 	binds                  []bind
@@ -92,7 +96,7 @@ func (c *converter) convert(o Option) {
 	takesValue, isKnown := known[o.Name]
 	switch {
 	case o.settled:
-		c.say(Needless, "read")
+		c.say(Needless, "")
 	case !isKnown && !ok:
 		c.placeholder(o)
 	case strings.Contains(o.Value, "$(") && (rule.set != nil || rule.fate == Kept):
@@ -104,11 +108,16 @@ func (c *converter) convert(o Option) {
 		fate, text := family(o.Name)
 		c.say(fate, text)
 	case rule.set != nil:
-		rule.set(c, o)
+		c.isNumber = false
+		if rule.set(c, o); c.note.Fate == Kept && !c.isNumber && takesValue && commented.MatchString(o.Value) {
+			c.add(Lost, "a comment behind a value is part of it, as with uWSGI")
+		}
 	default:
 		c.say(rule.fate, rule.text)
 	}
 }
+
+var commented = regexp.MustCompile(`\s[;#]\s`)
 
 func (c *converter) placeholder(o Option) {
 	switch {
@@ -134,7 +143,7 @@ func (c *converter) add(fate Fate, text string) {
 
 // extra says something that belongs to no option.
 func (c *converter) extra(name, value, text string) {
-	c.made.Notes = append(c.made.Notes, Note{Option: Option{Name: name, Value: value}, Fate: Needless, Text: text})
+	c.made.Notes = append(c.made.Notes, Note{Option: Option{Name: name, Value: value}, Fate: Kept, Text: text, Implied: true})
 }
 
 // set gives a setting a value; the option refused if it cannot have it.
@@ -157,7 +166,8 @@ func (c *converter) append(o Option, name string, values ...string) {
 // number reads a number as uWSGI does: what follows it is not looked at.
 func (c *converter) number(o Option) int {
 	n, rest := leadingNumber(o.Value)
-	if strings.TrimSpace(rest) != "" {
+	c.isNumber = true
+	if rest = strings.TrimSpace(rest); rest != "" && rest[0] != ';' && rest[0] != '#' {
 		c.add(Lost, fmt.Sprintf("uWSGI takes %q for %d", o.Value, n))
 	}
 	if n < 0 {
@@ -182,6 +192,8 @@ func (c *converter) finish() {
 	c.processes()
 	c.logging()
 	v := c.made.Values
+	c.extra("uwsgi-module", "", "applications find a module uwsgi; leave it out if none imports that")
+	c.setDefault("uwsgi_module", true)
 	if !v.IsSet("timeout") && c.last["harakiri"].Name == "" {
 		c.extra("timeout", "0", "without harakiri uWSGI has no limit")
 		c.setDefault("timeout", "0")

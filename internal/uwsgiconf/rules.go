@@ -207,13 +207,12 @@ var processRules = map[string]rule{
 	"processes workers": whole("workers", ""),
 	"threads":           whole("threads", ""),
 	"master":            needless("there always is one"),
-	"cheaper":           needless("see --min-workers"),
-	"cheaper-initial": does(func(c *converter, _ Option) {
+	"cheaper":           does(func(c *converter, o Option) { c.number(o) }),
+	"cheaper-initial": does(func(c *converter, o Option) {
+		c.number(o)
 		if _, ok := c.last["cheaper"]; !ok {
 			c.say(Needless, "it says nothing without cheaper")
-			return
 		}
-		c.say(Needless, "see --workers")
 	}),
 	"cheaper-algo cheaper-step cheaper-overload cheaper-busyness-backlog-alert cheaper-busyness-backlog-multiplier " +
 		"cheaper-busyness-backlog-nonzero cheaper-busyness-backlog-step cheaper-busyness-max cheaper-busyness-min " +
@@ -374,7 +373,7 @@ func socketMode(c *converter, o Option) {
 		c.say(Refused, "it must be a mode such as 660")
 		return
 	}
-	c.set(o, "socket_mode", "0o"+mode)
+	c.set(o, "socket_mode", mode)
 }
 
 func socketOwner(c *converter, o Option) { c.set(o, "socket_owner", o.Value) }
