@@ -101,7 +101,8 @@ func (m magic) lines(text string) []line {
 	number, begun := 1, 1
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
-		case c == '%' && i+1 < len(text):
+		case c == '%' && i+1 == len(text): // it stands for nothing
+		case c == '%':
 			i++
 			b.WriteString(m[text[i]])
 			if text[i] == '\n' {

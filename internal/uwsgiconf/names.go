@@ -23,14 +23,15 @@ var known = func() map[string]bool {
 
 // nearest is the option that a misspelt one may have been meant for; "" for none.
 func nearest(name string) string {
-	best, least := "", 3
+	most := 2
+	if len(name) < 6 { // short names are near to many
+		most = 1
+	}
+	best, least := "", most+1
 	for candidate := range known {
-		if d := distance(name, candidate); d < least || d == least && d < 3 && candidate < best {
+		if d := distance(name, candidate); d < least || d == least && d <= most && candidate < best {
 			best, least = candidate, d
 		}
-	}
-	if least >= len(name) {
-		return ""
 	}
 	return best
 }

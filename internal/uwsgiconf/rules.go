@@ -524,7 +524,7 @@ func family(name string) (Fate, string) {
 var families = []struct{ prefixes, text string }{
 	{"route final-route error-route response-route", "there are no routes: let nginx decide, or the application; --max-body limits bodies"},
 	{"attach- smart-attach- legion-attach legion-smart", "no other program is run beside the workers: have systemd, or the container, run it"},
-	{"cron unique-cron curl-cron legion-cron timer rbtimer signal-timer signal-rbtimer rb-timer", "nothing is run at times: use cron, a systemd timer, or Celery beat"},
+	{"cron unique-cron curl-cron legion-cron timer rbtimer signal-timer signal-rbtimer", "nothing is run at times: use cron, a systemd timer, or Celery beat"},
 	{"spooler", "there is no spooler: use a task queue such as Celery, RQ or Huey"},
 	{"mule farm", "there are no mules: use a task queue such as Celery, RQ or Huey"},
 	{"cache load-file-in-cache add-cache check-cache", "there is no cache: use Redis or memcached"},
@@ -540,6 +540,6 @@ var families = []struct{ prefixes, text string }{
 	{"http-websockets websocket", "WebSockets are not spoken: use uvicorn or granian for those"},
 	{"alarm log-alarm segfault-alarm lq-alarm listen-queue-alarm backlog-alarm not-log-alarm not-alarm-log metric-alarm", "there are no alarms: watch the log, or --stats"},
 	{"legion", "there are no legions"},
-	{"chroot jail pivot namespace ns setns unshare cgroup cap", "use the sandboxing of a unit of systemd, or a container"},
+	{"jail pivot namespace ns setns unshare cgroup cap", "use the sandboxing of a unit of systemd, or a container"},
 	{"remap-modifier allowed-modifiers http-modifier http-var", "it is not done here: let nginx set it"},
 }
