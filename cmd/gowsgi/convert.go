@@ -108,8 +108,8 @@ func flagWords(s *settings.Setting, v *settings.Values) []string {
 		}
 		return words
 	case settings.Int:
-		if s.Octal {
-			return []string{fmt.Sprintf("%s %o", flag, v.Int(s.Name))}
+		if isMode(s) {
+			return []string{fmt.Sprintf("%s 0o%o", flag, v.Int(s.Name))}
 		}
 		return []string{fmt.Sprintf("%s %d", flag, v.Int(s.Name))}
 	case settings.Seconds:
@@ -117,6 +117,9 @@ func flagWords(s *settings.Setting, v *settings.Values) []string {
 	}
 	return []string{flag + " " + shellWord(v.String(s.Name))}
 }
+
+// isMode tells whether a number is one that people write in octal.
+func isMode(s *settings.Setting) bool { return s.Octal || s.Name == "umask" }
 
 // shellWord quotes for a shell what needs it.
 func shellWord(text string) string {
@@ -201,7 +204,7 @@ func pythonValue(s *settings.Setting, v *settings.Values) string {
 		}
 		return "[" + strings.Join(all, ", ") + "]"
 	case settings.Int:
-		if s.Octal {
+		if isMode(s) {
 			return fmt.Sprintf("0o%o", v.Int(s.Name))
 		}
 		return fmt.Sprint(v.Int(s.Name))

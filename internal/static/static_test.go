@@ -57,7 +57,9 @@ func tree(t *testing.T, names ...string) string {
 	for _, name := range names {
 		link, target, isLink := strings.Cut(name, " -> ")
 		path := filepath.Join(dir, link)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		switch {
 		case isLink:
 			err = os.Symlink(strings.ReplaceAll(target, "DIR", dir), path)

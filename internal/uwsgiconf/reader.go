@@ -117,6 +117,7 @@ type reader struct {
 	last    string // the file that was read last, which ":SECTION" is of
 	started bool   // the first file was read
 	depth   int    // of files in files
+	files   int    // that were read
 	logic   *logic // nil: outside of if and for
 	counted bool   // a line of the block is being taken: what it includes just is
 }
@@ -131,15 +132,21 @@ func (r *reader) fromEnvironment(name, value string) error {
 	return r.add(strings.ReplaceAll(strings.ToLower(rest), "_", "-"), value, Place{})
 }
 
-// maxDepth bounds files that include each other, which uWSGI follows until it dies.
-const maxDepth = 32
+// Bounds of files that include each other, which uWSGI follows until it dies, and of
+// what loops make.
+const (
+	maxDepth   = 32
+	maxFiles   = 1000
+	maxOptions = 100_000
+)
 
 // maxFile is more than any configuration has, in bytes.
 const maxFile = 4 << 20
 
 // load reads a file, or a section of the last one, into the options.
 func (r *reader) load(path string, format Format, from Place) error {
-	if r.depth++; r.depth > maxDepth {
+	r.depth++
+	if r.files++; r.depth > maxDepth || r.files > maxFiles {
 		return &Error{from, "", "files include each other without end"}
 	}
 	defer func() { r.depth-- }()
@@ -224,6 +231,9 @@ func (r *reader) add(name, value string, at Place) error {
 }
 
 func (r *reader) take(name, value string, at Place) error {
+	if len(r.options) == maxOptions {
+		return &Error{at, name, "these are too many options"}
+	}
 	o := &Option{Name: name, Value: value, Place: at}
 	r.options = append(r.options, o)
 	act, ok := immediate[name]
