@@ -139,8 +139,11 @@ func (w *Worker) document() worker {
 	d := worker{
 		ID: w.ID, PID: w.PID, Requests: w.Requests, DeltaRequests: w.Requests, Exceptions: w.Exceptions,
 		HarakiriCount: w.Timeouts, Status: "idle", RSS: w.RSS, RunningTime: w.Running,
-		LastSpawn: w.Started.Unix(), RespawnCount: w.Spawns, TX: w.TX, AvgRT: w.AvgRT,
+		RespawnCount: w.Spawns, TX: w.TX, AvgRT: w.AvgRT,
 		Apps: []app{}, Cores: []core{},
+	}
+	if !w.Started.IsZero() {
+		d.LastSpawn = w.Started.Unix()
 	}
 	switch {
 	case !w.Serving:
