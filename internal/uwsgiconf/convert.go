@@ -176,13 +176,12 @@ func (c *converter) number(o Option) int {
 	return n
 }
 
-// path is where a path of a file or folder lies that uWSGI looks for after chdir.
+// path is where a file or folder lies that uWSGI looks for after chdir.
 func (c *converter) path(name string) string {
-	dir := c.last["chdir"].Value
-	if filepath.IsAbs(name) || dir == "" {
+	if filepath.IsAbs(name) {
 		return name
 	}
-	return filepath.Join(dir, name)
+	return absolute(filepath.Join(c.last["chdir"].Value, name))
 }
 
 // finish sets what depends on several options.
