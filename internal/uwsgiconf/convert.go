@@ -115,6 +115,9 @@ func (c *converter) convert(o Option) {
 	default:
 		c.say(rule.fate, rule.text)
 	}
+	if o.brackets {
+		c.add(Lost, fmt.Sprintf("uWSGI knows no brackets in %%(...), and makes %q of it", o.Value))
+	}
 }
 
 var commented = regexp.MustCompile(`\s[;#]\s`)

@@ -50,6 +50,7 @@ func expand(o *Option, symbol byte, value func(name string) (string, bool, error
 			if !ok {
 				continue
 			}
+			o.brackets = o.brackets || strings.ContainsRune(o.Value[begin:i], '(')
 			o.Value = o.Value[:begin-2] + got + o.Value[i+1:]
 			if steps++; steps > maxSteps || len(o.Value) > maxExpanded {
 				return &Error{o.Place, o.Name, "its value refers to itself"}

@@ -41,6 +41,8 @@ type Option struct {
 	placeholder bool
 	// used: a value refers to it.
 	used bool
+	// brackets: there were some in a %(...) of its value.
+	brackets bool
 }
 
 // Error is why a file cannot be used, and where.

@@ -42,8 +42,8 @@ def app(environ, start_response):
     said = {name: environ[name] for name in ("SCRIPT_NAME", "PATH_INFO")}
     said.update(name=__name__, pid=os.getpid(), loaded_in=loaded_in, value=os.environ.get("VALUE"), cwd=os.getcwd())
     if uwsgi:
-        opt = {name: str(value) for name, value in uwsgi.opt.items()}
-        said.update(worker=uwsgi.worker_id(), master=uwsgi.masterpid(), numproc=uwsgi.numproc, opt=opt, at_import=at_import)
+        said["opt"] = {name: str(value) for name, value in uwsgi.opt.items()}
+        said.update(worker=uwsgi.worker_id(), master=uwsgi.masterpid(), numproc=uwsgi.numproc, at_import=at_import)
     return [json.dumps(said).encode()]
 """
 
@@ -139,7 +139,8 @@ def test_workers_have_numbers_and_a_hook(run, tmp_path):
 
 def test_yaml(run):
     server = run(
-        "uwsgi:\n  http-socket: 127.0.0.1:$(PORT_)\n  chdir: site\n  module: mod\n  callable: app\n  env:\n    - VALUE=y\n",
+        "uwsgi:\n  http-socket: 127.0.0.1:$(PORT_)\n  chdir: site\n  module: mod\n  callable: app\n"
+        "  env:\n    - VALUE=y\n",
         name="app.yaml",
     )
     assert server.said()["value"] == "y"
