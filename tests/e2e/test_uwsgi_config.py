@@ -369,3 +369,43 @@ def test_uwsgitop_shows_the_workers(run):
     text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[()][AB0]|\x1b[=>]", b" ", screen).decode(errors="replace")
     assert "req: 7" in text and "idle" in text, text
     assert all(worker.decode() in text for worker in workers), text
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "uwsgi.md"
+
+
+def test_the_commands_of_the_docs(tmp_path, venv):
+    """The step by step part of docs/uwsgi.md, in one shell, with what it says comes out."""
+    section = DOCS.read_text().partition("## Step by step")[2].partition("\n## ")[0]
+    ports = {"8000": str(free_port()), "9191": str(free_port())}
+
+    def here(text: str) -> str:
+        text = re.sub(r"\b(8000|9191)\b", lambda match: ports[match[1]], text)
+        return text.replace("$PWD", str(tmp_path)).replace("VERSION", version)
+
+    version = finish(["version"]).stdout.split()[1]
+    script, expected = "set -e\n", {}
+    for info, text in re.findall(r"^```(\w*)\n(.*?)^```$", section, re.M | re.S):
+        if info == "sh":
+            number = len(expected)
+            expected[number] = None
+            script += f"{{\n{here(text)}}} > out{number}\n"
+        else:
+            expected[len(expected) - 1] = here(text)
+    assert len(expected) == 5 and sum(text is not None for text in expected.values()) == 2
+    path = f"{Path(command()[0]).parent}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=clean_env(PATH=path, GOWSGI_PYTHON=str(venv.python)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    for number, text in expected.items():
+        if text is not None:
+            lines = (tmp_path / f"out{number}").read_text().splitlines(keepends=True)
+            assert "".join(line for line in lines if not line.startswith("127.0.0.1 - -")) == text  # the access log
+    assert "log-4xx: the access log has all requests or none" in ran.stderr and "stopped" in ran.stderr
