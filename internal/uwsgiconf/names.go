@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// names.txt has the names of uWSGI's options, those of its plugins too; "?" after
+// options.txt has the names of uWSGI's options, those of its plugins too; "?" after
 // one says that it takes no value.
 //
 //go:embed options.txt
