@@ -278,10 +278,10 @@ def child_exit(server, worker):
             path.rename(path.with_name(path.name + ".1"))
     server.signal(signal.SIGUSR1)
     proc.wait_for(log.exists, 5, "the new log")
-    site.facts()
+    # The worker hears of it from the master, a moment later.
+    proc.wait_for(lambda: site.facts() and access.exists() and access.read_text(), 10, "the new access log")
     os.kill(worker, signal.SIGKILL)
     proc.wait_for(lambda: "child_exit as 0" in log.read_text(), 10, "the hook")
-    proc.wait_for(lambda: access.exists() and access.read_text(), 10, "the new access log")
     assert [path.stat().st_uid for path in (log, access)] == [nobody.pw_uid] * 2
     server.signal(signal.SIGHUP)
     proc.wait_for(lambda: "reloaded" in log.read_text(), 15, "a reload")

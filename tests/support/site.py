@@ -81,8 +81,12 @@ class Site:
 
 def zygote(server: Server) -> int:
     """Return the process that holds the configuration file's Python: the one that has no threads of Go's."""
-    (found,) = [pid for pid in proc.children(server.pid) if proc.alive(pid) and proc.threads(pid) == 1]
-    return found
+
+    def alone() -> int | None:
+        found = [pid for pid in proc.children(server.pid) if proc.alive(pid) and proc.threads(pid) == 1]
+        return found[0] if len(found) == 1 else None  # one of before a reload ends a little later
+
+    return proc.wait_for(alone, 10, "one process of Python's alone")
 
 
 def workers(server: Server, count: int) -> list[int]:
