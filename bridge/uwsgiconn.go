@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +58,7 @@ func (c *conn) pong() {
 
 // readPacket reads until the parser has a whole packet; n is its size in buf[r:w].
 func (c *conn) readPacket() (n int, err error) {
-	c.packet.Reset(c.srv.Limits.Packet)
+	c.packet.Reset(cmp.Or(c.srv.Limits.Packet, uwsgi.MaxSize))
 	c.mu.Lock()
 	c.readDeadline(c.srv.Limits.HeadTime)
 	c.mu.Unlock()

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 
 
 def app(environ, start_response):
@@ -68,6 +69,14 @@ def pieces(_environ, start_response):
     yield b""
     yield b"two "
     yield b"three"
+
+
+def slow(_environ, start_response):
+    """A generator that takes its time."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for number in range(4):
+        yield b"line %d\n" % number
+        time.sleep(0.15)
 
 
 def write(_environ, start_response):
@@ -191,6 +200,7 @@ ROUTES = {
     "environ": environ_as_json,
     "body": read_body,
     "pieces": pieces,
+    "slow": slow,
     "write": write,
     "known": known,
     "bare": bare,

@@ -24,6 +24,7 @@ from .checks import (
     refused_or,
     says,
     seen,
+    spread,
     status,
 )
 from .wire import HALF, block, framed, request
@@ -406,6 +407,7 @@ ANSWER = [
     ("generator", (asked("pieces"),), body(b"one two three")),
     ("generator-to-http-1.0", (asked("pieces", SERVER_PROTOCOL="HTTP/1.0"),), body(b"one two three")),
     ("generator-kept-alive", (asked("pieces", HTTP_CONNECTION="keep-alive"),), body(b"one two three")),
+    ("generator-as-it-is-made", (asked("slow"),), spread(0.3), body(b"line 0\nline 1\nline 2\nline 3\n")),
     ("write", (asked("write"),), body(b"one two three")),
     (
         "fields",
