@@ -58,7 +58,8 @@ type leader struct {
 	stopped bool                 // files are not needed any more
 
 	master  *master.Master
-	stats   *stats.Listener // nil: none yet
+	stats   *stats.Listener // nil: none
+	statsAt string          // where it is
 	untouch chan struct{}   // ends --touch-reload; nil: there is none
 }
 
@@ -209,10 +210,8 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 	if err := l.cmd.prepare(g, g.imports()); err != nil {
 		return nil, err
 	}
-	if !reload && l.predecessor == 0 { // else it is the predecessor's until that has ended
-		if err := l.tellStats(g.cfg); err != nil {
-			return nil, err
-		}
+	if err := l.tellStats(g.cfg); err != nil {
+		return nil, err
 	}
 	name := map[bool]string{false: "on_starting", true: "on_reload"}[reload]
 	stop := l.cmd.noteLater("the hook " + name)

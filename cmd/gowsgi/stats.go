@@ -52,18 +52,28 @@ func (f *figures) reporter(next pyembed.Reporter) pyembed.Reporter {
 	}
 }
 
-// tellStats starts the server of --stats.
+// tellStats starts the server of --stats, or another where a reload has changed
+// that. While there is a predecessor it is that one's.
 func (l *leader) tellStats(cfg *config) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if cfg.stats == "" || l.stats != nil {
+	if cfg.stats == l.statsAt || l.predecessor != 0 {
 		return nil
 	}
-	listener, err := stats.Listen(cfg.stats, cfg.dir)
-	if err != nil {
-		return err
+	var listener *stats.Listener
+	if cfg.stats != "" {
+		var err error
+		if listener, err = stats.Listen(cfg.stats, cfg.dir); err != nil {
+			return err
+		}
 	}
-	l.stats = listener
+	if l.stats != nil {
+		l.stats.Close()
+	}
+	l.stats, l.statsAt = listener, cfg.stats
+	if listener == nil {
+		return nil
+	}
 	go listener.Serve(func() *stats.Server { return l.statsOf(l.master.Report()) })
 	return nil
 }
