@@ -25,6 +25,10 @@ type Request struct {
 	Local Endpoint // the listener's end
 	Proxy Endpoint // who named Peer by the PROXY protocol; zero without it
 
+	// App is the application that Prepare has chosen, by its number among those that
+	// the executors know; 0 where there is one.
+	App int
+
 	// UWSGI is the packet that the request came as, nil for HTTP. What is above was
 	// taken from it, but for Scheme and Peer, which are the web server's own; names of
 	// its HTTP_* variables are not to be used: Fields has them.

@@ -32,6 +32,7 @@ type Options struct {
 	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these
 	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
 	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
+	UWSGI        any      `json:"uwsgi,omitempty"`  // nil: there is no module uwsgi; see gowsgi.uwsgi_compat.install
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any

@@ -16,10 +16,15 @@ func (u *Rules) appendVariables(rec bridge.Record, r *bridge.Request, trusted bo
 	if err != nil {
 		return rec, err
 	}
-	if len(script) > 0 {
-		rec = appendDecoded(rec, "SCRIPT_NAME", script)
+	if u.Mounts != nil {
+		script, path = u.mount(r, decode(nil, script), decode(nil, path))
+		rec = rec.AppendBytes("SCRIPT_NAME", script).AppendBytes("PATH_INFO", path)
+	} else {
+		if len(script) > 0 {
+			rec = appendDecoded(rec, "SCRIPT_NAME", script)
+		}
+		rec = appendDecoded(rec, "PATH_INFO", path)
 	}
-	rec = appendDecoded(rec, "PATH_INFO", path)
 	rec = rec.AppendBytes("QUERY_STRING", r.Query)
 	rec = rec.Append("SERVER_PROTOCOL", r.Proto)
 	rec = rec.Append("wsgi.url_scheme", r.Scheme)

@@ -35,6 +35,9 @@ func (u *Rules) packetEnviron(rec bridge.Record, r *bridge.Request) (bridge.Reco
 	if err != nil {
 		return rec, err
 	}
+	if u.Mounts != nil {
+		script, path = u.mount(r, script, path)
+	}
 	rec = rec.AppendBytes("REQUEST_METHOD", r.Method)
 	rec = rec.AppendBytes("RAW_URI", r.Target)
 	rec = rec.AppendBytes("REQUEST_URI", r.Target)

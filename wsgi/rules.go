@@ -46,6 +46,12 @@ type Rules struct {
 	// ScriptName is the prefix of the path that the application is mounted under,
 	// percent-encoded as in the request; "" for none.
 	ScriptName []byte
+	// Mounts are applications under paths of their own, the longest path first; nil:
+	// there is one application, under every path.
+	Mounts []Mount
+	// Static answers requests that need no application, of whose environ x has the
+	// Record; nil: there are none.
+	Static func(r *bridge.Request, x *bridge.Exchange) bool
 	// Host lets X-Forwarded-Host, X-Forwarded-Port and Forwarded's host replace
 	// the Host of a trusted peer's request. Off unless wanted: nginx and others
 	// pass a client's X-Forwarded-Host on, which would let clients choose it.
@@ -128,10 +134,20 @@ var (
 	errScriptName = &http1.Error{Status: 400, Cause: "the path does not start with SCRIPT_NAME"}
 )
 
-// Prepare fills x.Record with r's variables; see Environ.
+// Prepare fills x.Record with r's variables, see Environ, and chooses x.App. It
+// answers a request for which there is no application.
 func (u *Rules) Prepare(r *bridge.Request, x *bridge.Exchange) (err error) {
 	x.Record, err = u.Environ(x.Record[:0], r)
-	return err
+	if err != nil {
+		return err
+	}
+	if x.App = r.App; u.Static != nil && u.Static(r, x) {
+		return nil
+	}
+	if x.App == noApp {
+		answerNoMount(x)
+	}
+	return nil
 }
 
 // Environ appends to rec the variables of r that differ from request to request

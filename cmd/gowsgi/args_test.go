@@ -101,7 +101,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, logs: logsOf("myapp:app", hclog.Info),
+		app: "myapp:app", sites: sites{apps: []string{"myapp:app"}}, binds: []string{"127.0.0.1:8000"}, threads: 1, logs: logsOf("myapp:app", hclog.Info),
 		processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048, reload: reloading{engine: reload.Auto}},
 		graceful:  30 * time.Second, limits: bridge.DefaultLimits(), protocol: listen.HTTP, allowUWSGI: networks(t, "127.0.0.1,::1"),
 		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
@@ -147,7 +147,7 @@ func TestEveryFlag(t *testing.T) {
 	otherLogs := logsOf("myapp:app", hclog.Warn)
 	otherLogs.Access, otherLogs.Dir = "-", "/srv"
 	want := &config{
-		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
+		app: "myapp:app", sites: sites{apps: []string{"myapp:app"}}, binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
 		pythonPath: []string{"a", "b"}, logs: otherLogs, graceful: 500 * time.Millisecond,
 		limits: bridge.Limits{
 			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,

@@ -86,6 +86,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			runCommand(stdout, stderr),
 			checkCommand(stdout, stderr),
 			curlCommand(stdout, stderr),
+			convertCommand(stdout),
 			versionCommand(stdout),
 		},
 		Action: func(c *cli.Context) error {

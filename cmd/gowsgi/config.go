@@ -37,7 +37,10 @@ type config struct {
 	protocol   listen.Protocol       // where binds name none
 	allowUWSGI wsgi.Networks
 	debug      bool
-	watch      watchConfig
+	sites
+	stats   string   // where --stats tells; "": nowhere
+	touched []string // files that reload
+	watch   watchConfig
 	processes
 	warnings []string
 }
@@ -111,6 +114,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		protocol: listen.Protocol(v.String("protocol")),
 		pool:     bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug:    v.Bool("debug_errors"),
+		stats:    v.String("stats"), touched: v.List("touch_reload"),
 		watch: watchConfig{
 			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
 			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"), reload: v.Bool("reload"),
@@ -150,6 +154,9 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		return nil, err
 	}
 	if cfg.rules, err = newRules(v); err != nil {
+		return nil, err
+	}
+	if err := cfg.addSites(app, v); err != nil {
 		return nil, err
 	}
 	if cfg.allowUWSGI, err = wsgi.ParseNetworks(v.String("uwsgi_allow_ips")); err != nil {

@@ -91,8 +91,9 @@ type generation struct {
 	values   *settings.Values
 	hooks    []string // that the configuration file has
 	warnings []string
-	python   *pyembed.Python // nil: each worker looks for it
-	zygote   *pyembed.Zygote // nil: workers are plain processes
+	options  map[string][]string // of uWSGI's, that --ini or --yaml has
+	python   *pyembed.Python     // nil: each worker looks for it
+	zygote   *pyembed.Zygote     // nil: workers are plain processes
 	account  *service.Account
 	chown    func(path string) error // of unix sockets
 	sockets  sockets
@@ -104,6 +105,8 @@ type workerSettings struct {
 	Values *settings.Values `json:"values"`
 	Python *pyembed.Python  `json:"python,omitempty"`
 	Dir    string           `json:"dir"` // where the master was started
+	// Options are uWSGI's, for the module that applications import.
+	Options map[string][]string `json:"options,omitempty"`
 }
 
 // read makes a generation of the settings, and of the configuration file if there is
@@ -118,7 +121,14 @@ func (cmd *command) read() (*generation, error) {
 }
 
 func (cmd *command) fill(g *generation) error {
-	if path := cmd.configPath(); path != "" {
+	if err := cmd.readUWSGI(g); err != nil {
+		return err
+	}
+	path := cmd.configPath()
+	if g.values.IsSet("ini") || g.values.IsSet("yaml") {
+		path = ""
+	}
+	if path != "" {
 		if err := cmd.startZygote(g); err != nil {
 			return err
 		}
@@ -141,13 +151,14 @@ func (cmd *command) fill(g *generation) error {
 	if g.app == "" {
 		g.app = g.values.String("wsgi_app")
 	}
-	if g.app == "" {
+	if g.app == "" && len(g.values.List("mounts")) == 0 {
 		return errors.New("no application: say which, as in `gowsgi run myapp:app`, or set wsgi_app in the configuration file")
 	}
-	var err error
-	if g.warnings, err = g.values.Problems(); err != nil {
+	problems, err := g.values.Problems()
+	if err != nil {
 		return err
 	}
+	g.warnings = append(g.warnings, problems...)
 	if g.cfg, err = newConfig(g.app, g.values); err != nil {
 		return err
 	}
@@ -161,6 +172,7 @@ func (cmd *command) fill(g *generation) error {
 			return fmt.Errorf("%s: %w", g.values.Where("socket_owner"), err)
 		}
 	}
+	g.cfg.options = g.options
 	return nil
 }
 
@@ -216,8 +228,10 @@ func (cmd *command) prepare(g *generation, load bool) error {
 		return nil
 	}
 	defer cmd.noteLater("importing " + g.app)()
-	if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": g.app}, importTime); err != nil {
-		return bootError(g.app, err)
+	for _, app := range g.cfg.apps {
+		if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": app}, importTime); err != nil {
+			return bootError(app, err)
+		}
 	}
 	return nil
 }
@@ -288,7 +302,7 @@ func (g *generation) configure() error {
 		"do": "settings", "settings": g.values.Complete(), "app": g.app,
 		"options": map[string]any{
 			"chdir": g.cfg.dir, "pythonpath": g.cfg.pythonPath, "threads": g.cfg.threads,
-			"multiprocess": g.cfg.multiProcess(), "env": g.values.List("raw_env"),
+			"multiprocess": g.cfg.multiProcess(), "env": g.values.List("raw_env"), "uwsgi": g.cfg.uwsgiModule(os.Getpid()),
 		},
 	}, configTime)
 	return err
@@ -357,7 +371,7 @@ func (g *generation) spawn() func(master.SpawnRequest) (pid int, err error) {
 
 // forWorkers is what each worker reads first: the settings.
 func (g *generation) forWorkers(dir string) ([]byte, error) {
-	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Dir: dir})
+	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Dir: dir, Options: g.options})
 }
 
 // end lets the zygote run its exit functions.

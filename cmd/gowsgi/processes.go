@@ -15,6 +15,7 @@ import (
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/master"
 	"github.com/gowsgi/gowsgi/internal/service"
+	"github.com/gowsgi/gowsgi/internal/stats"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -55,6 +56,10 @@ type leader struct {
 	current *generation
 	alive   map[*generation]bool // those that have not ended, the current one too
 	stopped bool                 // files are not needed any more
+
+	master  *master.Master
+	stats   *stats.Listener // nil: none yet
+	untouch chan struct{}   // ends --touch-reload; nil: there is none
 }
 
 // newLeader takes what the environment tells a master.
@@ -158,7 +163,9 @@ func (l *leader) lead(first *generation) error {
 		Predecessor: l.predecessor, Promoted: l.promoted,
 		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
+	l.master = m
 	defer l.leave()
+	defer l.endStats()
 	err = m.Run()
 	var boot *master.BootError
 	if errors.As(err, &boot) {
@@ -202,6 +209,11 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 	if err := l.cmd.prepare(g, g.imports()); err != nil {
 		return nil, err
 	}
+	if !reload && l.predecessor == 0 { // else it is the predecessor's until that has ended
+		if err := l.tellStats(g.cfg); err != nil {
+			return nil, err
+		}
+	}
 	name := map[bool]string{false: "on_starting", true: "on_reload"}[reload]
 	stop := l.cmd.noteLater("the hook " + name)
 	err = g.hook(name, nil, importTime)
@@ -219,6 +231,7 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 			g.end()
 		},
 	}
+	l.watchTouched(g.cfg)
 	if made.Settings, err = g.forWorkers(l.cmd.dir); err != nil {
 		return nil, err
 	}
@@ -404,17 +417,24 @@ func (l *leader) leave() {
 
 // promoted takes over what was the predecessor's until now.
 func (l *leader) promoted() {
+	if err := l.tellStats(l.takeOver()); err != nil {
+		l.log.Error("cannot take over --stats", "error", err)
+	}
+}
+
+func (l *leader) takeOver() (cfg *config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	gone := l.predecessor
 	l.predecessor = 0
-	cfg := l.current.cfg
+	cfg = l.current.cfg
 	if cfg.pidFile == "" {
-		return
+		return cfg
 	}
 	if err := l.pid.Move(cfg.pidFile, cfg.dir, gone); err != nil {
 		l.log.Error("cannot take over the pid file", "error", err)
 	}
+	return cfg
 }
 
 // notify tells systemd; that it cannot be told is no reason not to serve.

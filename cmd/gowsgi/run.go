@@ -60,6 +60,7 @@ type prepare = func(*bridge.Request, *bridge.Exchange) error
 type place struct {
 	log       hclog.Logger
 	logs      *logs.Logs
+	figures   *figures
 	python    *pyembed.Python // nil: to be found
 	pool      *bridge.Pool
 	listeners []net.Listener
@@ -80,7 +81,7 @@ func (p *place) serve(cfg *config) error {
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
 		AllowUWSGI: cfg.allowUWSGI.ContainsPeer,
-		Log:        p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		Log:        p.log, Access: p.figures.access, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
@@ -92,7 +93,7 @@ func (p *place) serve(cfg *config) error {
 	defer w.stop()
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
-	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
+	go func() { executors <- in.Serve(srv.Pool, app, p.figures.reporter(reportTo(p.log))) }()
 	protocols := listen.Protocols(cfg.binds, len(p.listeners), cfg.protocol)
 	for i, l := range p.listeners {
 		serve := srv.Serve
@@ -143,7 +144,7 @@ func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pye
 func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...any) {
 	version, prefix, _ := strings.Cut(py, " ")
 	args := []any{"version", python.Version(), "python", version, "prefix", prefix, "threads", cfg.threads}
-	log.Info("serving "+cfg.app+" on "+strings.Join(urls, ", "), append(args, more...)...)
+	log.Info("serving "+cfg.spec()+" on "+strings.Join(urls, ", "), append(args, more...)...)
 }
 
 // closeTime bounds what the application's exit handlers may take, after the

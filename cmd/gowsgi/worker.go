@@ -76,6 +76,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	cfg.options, cfg.place = told.Options, link.Place
 	cfg.logs.Stdout, cfg.logs.Stderr = stdout, stderr
 	l, err := logs.Open(cfg.logs)
 	if err != nil {
@@ -88,7 +89,8 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	}
 	log := l.Error().With("worker", os.Getpid())
 	pool := bridge.NewPool(cfg.pool)
-	go beat(link, pool)
+	figures := newFigures(cfg, l.Access())
+	go beat(link, pool, figures)
 	var draining atomic.Bool
 	go func() {
 		<-link.Gone()
@@ -102,7 +104,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 		return err
 	}
 	p := &place{
-		log: log, logs: l, reload: files, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
+		log: log, logs: l, reload: files, figures: figures, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
 		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
 		stopping: func() {
 			draining.Store(true)
@@ -120,7 +122,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 // beat tells the master once a second that this worker lives, and what it has to
 // do. It looks at the queue more often than that: while requests wait for long, any
 // look shows about how long.
-func beat(link *master.Link, pool *bridge.Pool) {
+func beat(link *master.Link, pool *bridge.Pool, f *figures) {
 	const looks = 4
 	for {
 		var wait time.Duration
@@ -129,7 +131,9 @@ func beat(link *master.Link, pool *bridge.Pool) {
 			wait = max(wait, pool.Oldest())
 		}
 		s := pool.Stats()
-		link.Alive(master.Beat{Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes()})
+		link.Alive(master.Beat{
+			Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes(), Figures: f.report(),
+		})
 	}
 }
 

@@ -34,12 +34,17 @@ var mayImport = map[string][]string{
 	"internal/reload":    {},
 	"internal/service":   {},
 	"internal/settings":  {},
+	"internal/static":    {"bridge"},
+	"internal/stats":     {"bridge"},
 	"internal/statsd":    {"internal/queue"},
 	"internal/syslog":    {"internal/queue"},
+	"internal/touch":     {},
+	"internal/uwsgiconf": {"internal/settings"},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
 	"cmd/gowsgi": {"bridge", "bridge/http1", "bridge/uwsgi", "wsgi", "internal/listen", "internal/logs", "internal/master",
-		"internal/reload", "internal/service", "internal/settings", "internal/statsd", "internal/syslog", "pyembed", "python"},
+		"internal/reload", "internal/service", "internal/settings", "internal/static", "internal/stats", "internal/statsd", "internal/syslog",
+		"internal/touch", "internal/uwsgiconf", "pyembed", "python"},
 	"internal/deps": {},
 }
 

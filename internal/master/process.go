@@ -28,7 +28,8 @@ type process struct {
 // spawn starts a worker; false: it could not.
 func (m *Master) spawn(g *generation, number int) bool {
 	m.age++
-	w := &worker{age: m.age, generation: number}
+	w := &worker{age: m.age, generation: number, place: m.fleet.place(number)}
+	m.spawns[w.place]++
 	line, theirs, err := newLine()
 	if err != nil {
 		m.failed(w, &BootError{Code: 1, Text: err.Error()}, true)
@@ -157,7 +158,7 @@ func (m *Master) listen(w *worker, settings []byte) {
 	defer close(w.process.read)
 	defer w.process.line.Close()
 	_ = w.process.line.SetWriteDeadline(time.Now().Add(settingsLimit))
-	if _, err := w.process.line.Write(append(slices.Clone(settings), '\n')); err != nil {
+	if _, err := w.process.line.Write(fmt.Appendf(nil, "%d %s\n", w.place, settings)); err != nil {
 		return // it has ended, or will when it misses the settings
 	}
 	in := json.NewDecoder(w.process.line)

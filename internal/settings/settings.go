@@ -62,7 +62,7 @@ type Setting struct {
 
 // All is every setting, in the order of gunicorn's documentation.
 var All = slices.Concat(configFile, serverSocket, workerProcesses, security, debugging, mechanics,
-	logging, naming, hooks, tls, http2, dirty, control, asgi)
+	logging, naming, hooks, tls, http2, dirty, control, asgi, uwsgi)
 
 var byName = func() map[string]*Setting {
 	m := map[string]*Setting{}

@@ -242,6 +242,29 @@ var asgi = section("ASGI",
 	ignoredInt("asgi_disconnect_grace_period", 3, noASGI), ignoredInt("websocket_max_message_size", 16777216, noASGI),
 )
 
+// uwsgi is what users of uWSGI have, under uWSGI's names where those are known.
+var uwsgi = section("uWSGI",
+	Setting{Name: "ini", Flags: []string{"ini"}, Kind: String, Ours: true,
+		Usage: "take uWSGI's options from `FILE`, or from another section of it than uwsgi, FILE:SECTION; options of the command line go before them"},
+	Setting{Name: "yaml", Flags: []string{"yaml", "yml"}, Kind: String, Ours: true, Usage: "the same from `FILE`, in YAML"},
+	Setting{Name: "mounts", Flags: []string{"mount"}, Kind: List, Ours: true,
+		Usage: "serve another application under a path, `/PATH=MODULE:APP` (repeatable); the longest path that fits counts"},
+	Setting{Name: "static_map", Flags: []string{"static-map"}, Kind: List, Ours: true,
+		Usage: "serve the files of a folder under a path, `/PATH=DIR` (repeatable)"},
+	Setting{Name: "check_static", Flags: []string{"check-static"}, Kind: List, Ours: true,
+		Usage: "serve a file of `DIR` where the path names one (repeatable)"},
+	Setting{Name: "static_index", Flags: []string{"static-index"}, Kind: List, Ours: true,
+		Usage: "the `FILE` that stands for its folder with --static-map and --check-static, such as index.html (repeatable)"},
+	Setting{Name: "static_safe", Flags: []string{"static-safe"}, Kind: List, Ours: true,
+		Usage: "a `DIR` that links in those folders may lead to (repeatable)"},
+	Setting{Name: "touch_reload", Flags: []string{"touch-reload"}, Kind: List, Ours: true,
+		Usage: "reload when `FILE` is touched (repeatable)"},
+	Setting{Name: "stats", Flags: []string{"stats"}, Kind: String, Ours: true,
+		Usage: "tell how the workers do, in uWSGI's JSON, to who connects to `ADDRESS`: HOST:PORT, unix:PATH or http://HOST:PORT"},
+	Setting{Name: "uwsgi_module", Flags: []string{"uwsgi-module"}, Kind: Bool, Default: false, Ours: true,
+		Usage: "let applications import a module uwsgi, as they can with --ini and --yaml"},
+)
+
 const (
 	noHTTP2   = "this version serves HTTP/1.1 only; a proxy in front may speak HTTP/2 to clients"
 	noDirty   = "gunicorn's dirty arbiters have no counterpart: run long tasks in a task queue such as Celery or RQ"

@@ -84,8 +84,9 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``reload``
-            (bool): the app's files are edited all the time, and ``deferred``
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``uwsgi`` (see
+            ``gowsgi.uwsgi_compat.install``), ``reload`` (bool): the app's files
+            are edited all the time, and ``deferred``
             (bool): ``configure`` will be called with what it takes once that is
             known.
 
@@ -102,6 +103,7 @@ def setup(options_json: str) -> None:
 
         reload.keep_no_fresh_bytecode()
     if _server.is_set_up:
+        _use_uwsgi(options)
         _server.errors.use(options.get("error_fd", 2))
         _use_logs(options)
         return
@@ -121,8 +123,8 @@ def configure(options: dict[str, Any]) -> None:
     """Takes the options of ``setup`` that a configuration file may decide.
 
     Args:
-        options: ``chdir``, ``pythonpath``, ``threads`` and ``multiprocess`` as
-            ``setup`` has them, and ``env`` (list of "NAME=VALUE").
+        options: ``chdir``, ``pythonpath``, ``threads``, ``multiprocess`` and
+            ``uwsgi`` as ``setup`` has them, and ``env`` (list of "NAME=VALUE").
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -133,6 +135,14 @@ def configure(options: dict[str, Any]) -> None:
     _server.threads = options.get("threads", 1)
     _server.multiprocess = options.get("multiprocess", False)
     _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
+    _use_uwsgi(options)
+
+
+def _use_uwsgi(options: dict[str, Any]) -> None:
+    if options.get("uwsgi"):
+        from gowsgi import uwsgi_compat
+
+        uwsgi_compat.install(options["uwsgi"])
 
 
 def dump_later(seconds: float) -> Callable[[], None]:
@@ -204,11 +214,17 @@ def worker_hook(request_json: str) -> str:
     Raises:
         BootHookError: If a hook raised without which the worker cannot begin.
     """
-    if _server.hooks is not None:
-        from json import loads
+    if _server.hooks is None and "uwsgi" not in sys.modules:
+        return ""
+    from json import loads
 
-        request = loads(request_json)
+    request = loads(request_json)
+    if _server.hooks is not None:
         _server.hooks.run_in_worker(request["name"], request)
+    if request["name"] == "post_worker_init":
+        from gowsgi import uwsgi_compat
+
+        uwsgi_compat.after_fork()
     return ""
 
 
