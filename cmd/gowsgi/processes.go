@@ -382,6 +382,7 @@ func (l *leader) pidPath(g *generation) string {
 }
 
 func (l *leader) serving(what string) {
+	freeBootMemory()
 	cfg := l.current.cfg
 	logStart(l.log, cfg, what, l.current.sockets.urls(cfg), "workers", cfg.workers, "pid", os.Getpid())
 	l.notify("READY=1")

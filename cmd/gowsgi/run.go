@@ -103,6 +103,7 @@ func (p *place) serve(cfg *config) error {
 		go func() { ended <- serve(l) }()
 	}
 	p.reload.follow(in)
+	freeBootMemory()
 	p.serving(in.Python)
 	for {
 		select {
