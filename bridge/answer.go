@@ -185,7 +185,9 @@ func (a *answer) fail(err error) {
 	c := a.conn
 	status := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout), errors.Is(err, ErrStopped):
+	case errors.Is(err, ErrTimeout):
+		status = http.StatusGatewayTimeout // Pool.Watch has told
+	case errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout), errors.Is(err, ErrStopped), errors.Is(err, ErrStuck):
 		status = http.StatusServiceUnavailable
 		c.srv.Log.Warn("refused a request", "peer", c.peer.Addr, "status", status, "cause", err)
 	}

@@ -25,6 +25,10 @@ var (
 	ErrStopped = errors.New("the server is stopping")
 	// ErrFailed: the application failed; the cause went to the log.
 	ErrFailed = errors.New("the application failed")
+	// ErrTimeout: the application gave nothing for too long (Pool.Watch).
+	ErrTimeout = errors.New("the application took too long")
+	// ErrStuck: no executor will come back (Pool.GiveUp).
+	ErrStuck = errors.New("the application is stuck")
 )
 
 // Head is an answer's head, checked by the executor (PEP 3333, "The
@@ -72,6 +76,8 @@ type Exchange struct {
 	last      bool  // nothing comes after pending
 	err       error // the answer ends here, not as it should
 	left      error // why the front takes no more: ErrGone, ErrComplete, ErrNoBody
+	beats     int64 // how often the executor gave something
+	blocked   bool  // Write waits for the client
 }
 
 // FilePart is a stretch of a file as an answer's body.
@@ -151,6 +157,10 @@ func signal(c chan struct{}) {
 // more of the body, else why not.
 func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 	x.mu.Lock()
+	if x.err != nil { // abandoned
+		x.mu.Unlock()
+		return ErrGone
+	}
 	if x.NoBody && last && h.ContentLength < 0 && len(body) > 0 {
 		h.ContentLength = int64(len(body)) // what GET would say (RFC 9110, 8.6)
 	}
@@ -171,8 +181,9 @@ func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 // copied. Once there is a head it does nothing.
 func (x *Exchange) Inform(lines []byte) {
 	x.mu.Lock()
-	if !x.responded {
+	if !x.responded && x.err == nil {
 		x.hints = append(x.hints, lines...)
+		x.beats++
 	}
 	x.mu.Unlock()
 	signal(x.ready)
@@ -182,8 +193,11 @@ func (x *Exchange) Inform(lines []byte) {
 // The exchange owns the file from here on.
 func (x *Exchange) RespondFile(h Head, f FilePart) {
 	x.mu.Lock()
-	x.setHead(h)
-	x.file, x.last, x.whole = f, true, true
+	x.file = f // Release closes it if nobody takes it
+	if x.err == nil {
+		x.setHead(h)
+		x.last, x.whole = true, true
+	}
 	x.mu.Unlock()
 	signal(x.ready)
 }
@@ -192,6 +206,7 @@ func (x *Exchange) setHead(h Head) {
 	x.lines = append(x.lines[:0], h.Lines...)
 	x.head, x.responded = h, true
 	x.head.Lines = x.lines
+	x.beats++
 }
 
 // Write adds a copy of p to the body; last says that the body is whole now. It
@@ -200,15 +215,20 @@ func (x *Exchange) setHead(h Head) {
 func (x *Exchange) Write(p []byte, last bool) error {
 	x.mu.Lock()
 	for x.left == nil && len(x.pending) >= highWater {
+		x.blocked = true
 		x.mu.Unlock()
 		<-x.space
 		x.mu.Lock()
+	}
+	x.blocked = false
+	if len(p) > 0 || last {
+		x.beats++
 	}
 	left := x.left
 	if left == nil {
 		x.pending = append(x.pending, p...)
 	}
-	x.last = x.last || last
+	x.last = x.last || last && x.err == nil // an abandoned answer is not whole
 	x.mu.Unlock()
 	signal(x.ready)
 	return left
@@ -280,4 +300,34 @@ func (x *Exchange) Leave(why error) {
 	x.pending = x.pending[:0]
 	x.mu.Unlock()
 	signal(x.space)
+}
+
+// progress tells the watchdog how often the executor has given something, and
+// whether it waits for the client now.
+func (x *Exchange) progress() (beats int64, blocked bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.beats, x.blocked
+}
+
+// abandon ends the answer with err although the executor may never come back; what
+// that still gives is dropped. It returns what becomes of the client.
+func (x *Exchange) abandon(err error) (client string) {
+	x.mu.Lock()
+	switch {
+	case errors.Is(x.left, ErrGone):
+		client = ClientGone
+	case x.last || x.left != nil || x.err != nil:
+		client = ClientAnswered
+	case x.responded:
+		client = ClientCut
+	default:
+		client = ClientRefused
+	}
+	x.err = cmp.Or(x.err, err)
+	x.left = cmp.Or(x.left, ErrGone)
+	x.mu.Unlock()
+	signal(x.ready)
+	signal(x.space)
+	return client
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	queue   ring
+	slots   []*slot         // of the executors
 	idle    []chan struct{} // of executors that wait, as a stack
 	waking  int             // idle executors that a Submit is about to wake
 	stopped bool
@@ -117,37 +119,55 @@ func (p *Pool) wake() {
 }
 
 // Run lets e serve requests until Stop was called and the queue is empty. It
-// returns on the goroutine that called it, which is e's thread.
-func (p *Pool) Run(e Executor) {
-	wake := make(chan struct{}, 1)
+// returns on the goroutine that called it, which is e's thread. It returns true
+// when Watch or GiveUp has given e up meanwhile: others may have its place.
+func (p *Pool) Run(e Executor) (lost bool) {
+	s := &slot{executor: e, wake: make(chan struct{}, 1)}
+	p.mu.Lock()
+	p.slots = append(p.slots, s)
+	p.mu.Unlock()
 	for {
-		x := p.next(wake)
+		x := p.next(s)
 		if x == nil {
-			return
+			break
 		}
 		p.busy.Add(1)
 		e.Execute(x)
 		p.busy.Add(-1)
 		p.served.Add(1)
-		x.Release()
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
+	return s.lost
 }
 
-func (p *Pool) next(wake chan struct{}) *Exchange {
+// next ends what s has served and returns the next request, nil when there will be
+// none. One lock does for both.
+func (p *Pool) next(s *slot) *Exchange {
 	for {
 		p.mu.Lock()
-		if x := p.queue.pop(); x != nil {
-			p.mu.Unlock()
+		done, idle := s.x, false
+		s.x = nil
+		if !s.lost {
+			s.begin(p.queue.pop())
+			if idle = s.x == nil && !p.stopped; idle {
+				p.idle = append(p.idle, s.wake)
+			}
+		}
+		x := s.x
+		p.mu.Unlock()
+		if done != nil {
+			done.Release()
+		}
+		if x != nil {
 			p.waiting.Add(-1)
 			return x
 		}
-		if p.stopped {
-			p.mu.Unlock()
+		if !idle {
 			return nil
 		}
-		p.idle = append(p.idle, wake)
-		p.mu.Unlock()
-		<-wake
+		<-s.wake
 	}
 }
 
@@ -156,6 +176,11 @@ func (p *Pool) next(wake chan struct{}) *Exchange {
 func (p *Pool) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stop()
+}
+
+// stop is Stop with p.mu held.
+func (p *Pool) stop() {
 	if p.stopped {
 		return
 	}

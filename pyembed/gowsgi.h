@@ -61,6 +61,7 @@ typedef struct gw_thread {
     PyThreadState *ts;
     uint64_t serial; /* of the present request; stale callables are told by it */
     bool active;     /* between gw_start and the end of the request */
+    bool inside;     /* in gw_call with the GIL had; atomic, see gw_thread_inside */
 
     PyObject *result, *iter; /* what the application returned; its iterator */
     PyObject *context;       /* contextvars.Context of this request */
@@ -123,11 +124,17 @@ void gw_finalize(gw_thread *t);
 
 /* --- thread.c --- */
 
-/* Makes a thread; notify_fd is the outbox's. Any thread. NULL without memory. */
+/* Makes a thread; notify_fd is the outbox's. Any thread. NULL without memory,
+ * or when there is one of that index. */
 gw_thread *gw_thread_new(int index, int notify_fd);
 /* Gives the calling thread a Python thread state and a name in threading. */
 int gw_thread_start(gw_thread *t, const char *name, char **error);
 gw_thread *gw_thread_at(int index);
+/* The calling thread as threading.get_ident() has it. */
+unsigned long gw_thread_ident(void);
+/* Whether the thread has come into Python for its gw_call: until then, whoever has
+ * the GIL does not give it away. Any thread. */
+bool gw_thread_inside(gw_thread *t);
 
 /* --- request.c: on its thread; each is one crossing --- */
 

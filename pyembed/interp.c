@@ -162,6 +162,7 @@ int gw_load(gw_thread *t, const char *spec, char **error) {
 
 char *gw_call(gw_thread *t, const char *function, const char *argument, char **error) {
     py.PyEval_RestoreThread(t->ts);
+    __atomic_store_n(&t->inside, true, __ATOMIC_RELEASE);
     char *out = NULL;
     PyObject *r = embed_call(function, argument);
     if (r && py_isa(r, (PyObject *)py.PyUnicode_Type)) {
@@ -174,6 +175,7 @@ char *gw_call(gw_thread *t, const char *function, const char *argument, char **e
     if (!out)
         *error = error_text();
     py.Py_DecRef(r);
+    __atomic_store_n(&t->inside, false, __ATOMIC_RELEASE);
     t->ts = py.PyEval_SaveThread();
     return out;
 }

@@ -39,6 +39,10 @@ type Interpreter struct {
 	options Options
 	main    *thread
 	calls   chan func()
+	crew    atomic.Pointer[crew]    // of Serve
+	lost    atomic.Int64            // executors that were given up and are still in the application
+	watcher atomic.Pointer[watcher] // of Watch
+	names   sync.Map                // of Python's threads, by the kernel's number (int) and by ident (uint64)
 }
 
 var started atomic.Bool
@@ -78,7 +82,9 @@ func Start(p *Python, o Options) (*Interpreter, error) {
 // loop is the life of the main thread.
 func (in *Interpreter) loop(done chan<- error) {
 	runtime.LockOSThread()
-	done <- in.init()
+	err := in.init()
+	in.identify(in.main, "MainThread")
+	done <- err
 	for call := range in.calls {
 		call()
 	}
@@ -150,58 +156,16 @@ func (in *Interpreter) Info() (string, error) {
 	return text, err
 }
 
-// Serve runs one executor for each of the options' threads until the pool is
-// stopped and empty. report gets the exceptions that applications raise, on the
-// executor's goroutine, with the request they belong to.
-func (in *Interpreter) Serve(pool *bridge.Pool, app App, report Reporter) error {
-	threads := []*thread{in.main}
-	for i := 1; i < in.options.Threads; i++ {
-		t, err := newThread(i)
-		if err != nil {
-			return err
-		}
-		threads = append(threads, t)
-	}
-	failed := make(chan error, len(threads))
-	var all sync.WaitGroup
-	for _, t := range threads {
-		t.app, t.report = app, report
-		all.Add(1)
-		run := func() { defer all.Done(); pool.Run(t) }
-		if t == in.main {
-			in.calls <- run
-			continue
-		}
-		go func() {
-			runtime.LockOSThread() // never unlocked: the thread ends with the process
-			if err := t.start("gowsgi-" + strconv.Itoa(t.index)); err != nil {
-				failed <- err
-				all.Done()
-				return
-			}
-			failed <- nil
-			run()
-			select {} // CPython may still know the thread: it must not be reused
-		}()
-	}
-	for range threads[1:] {
-		if err := <-failed; err != nil {
-			pool.Stop()
-			all.Wait()
-			return err
-		}
-	}
-	all.Wait()
-	return nil
-}
-
 // Reporter takes an exception that the application raised while serving x.
 type Reporter func(x *bridge.Exchange, err error)
 
 // Close runs the handlers that the application set for the signal that ends the
 // server (0: none), then atexit's and threading's, and ends CPython. Serve must
-// have returned. Nothing of the interpreter may be used afterwards.
+// have returned, and Lost be 0. Nothing of the interpreter may be used afterwards.
 func (in *Interpreter) Close(signal int) error {
+	if err := in.endWatch(); err != nil {
+		return err
+	}
 	var err error
 	in.do(func() {
 		if signal != 0 {

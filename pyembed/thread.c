@@ -3,7 +3,7 @@
 static gw_thread *threads[GW_MAX_THREADS];
 
 gw_thread *gw_thread_new(int index, int notify_fd) {
-    if (index < 0 || index >= GW_MAX_THREADS)
+    if (index < 0 || index >= GW_MAX_THREADS || threads[index])
         return NULL;
     gw_thread *t = calloc(1, sizeof *t);
     if (!t)
@@ -30,3 +30,7 @@ int gw_thread_start(gw_thread *t, const char *name, char **error) {
     t->ts = py.PyEval_SaveThread();
     return rc;
 }
+
+unsigned long gw_thread_ident(void) { return (unsigned long)pthread_self(); }
+
+bool gw_thread_inside(gw_thread *t) { return __atomic_load_n(&t->inside, __ATOMIC_ACQUIRE); }

@@ -22,6 +22,7 @@ import (
 type thread struct {
 	c      *C.gw_thread
 	index  int
+	ident  uint64 // as threading.get_ident() has it; set before Run
 	app    App
 	report Reporter
 	notify *os.File // the outbox's end of the pipe; held so that it stays open

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 
-from gowsgi import __version__, apps, errors
+from gowsgi import __version__, apps, errors, stacks
 from gowsgi.signals import SignalGuard
 from gowsgi.streams import BodyFile, ErrorStream, FileWrapper, open_body
 
@@ -37,6 +37,7 @@ __all__ = [
     "info",
     "load",
     "open_body",
+    "ping",
     "register_thread",
     "run_exit_handlers",
     "setup",
@@ -58,6 +59,7 @@ class _Server:
     def __init__(self) -> None:
         self.errors = ErrorStream(2)
         self.guard = SignalGuard(lambda text: self.errors.write(text))
+        self.alarm = stacks.Alarm()
         self.threads = 1
         self.multiprocess = False
         self.is_set_up = False
@@ -90,6 +92,7 @@ def setup(options_json: str) -> None:
     if _server.is_set_up:
         return
     _server.is_set_up = True
+    _server.alarm.guard()
     _server.errors = ErrorStream(options.get("error_fd", 2))
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
@@ -226,18 +229,21 @@ def info() -> str:
 
 
 def dump_stacks() -> str:
-    """Returns the stacks of all Python threads, with their names. Any thread."""
-    from traceback import format_stack
+    """Returns the stacks of all other threads as JSON. Any thread."""
+    from json import dumps
 
-    threads = {thread.ident: thread for thread in threading.enumerate()}
-    parts = []
-    for ident, frame in sys._current_frames().items():
-        thread = threads.get(ident)
-        name = "unknown" if thread is None else thread.name
-        native = getattr(thread, "native_id", None)
-        parts.append(f"Thread {name!r} (native id {native or '?'}), most recent call last:\n")
-        parts += format_stack(frame)
-    return "".join(parts).encode("utf-8", "backslashreplace").decode("utf-8")
+    return dumps([{"ident": ident, "stack": stack} for ident, stack in stacks.dump()])
+
+
+def ping(alarm: str) -> None:
+    """Does little but run, and puts the alarm off. Any thread.
+
+    Args:
+        alarm: In how many seconds without another ping the stacks go to which
+            descriptor, as in ``"60.0 7"``.
+    """
+    seconds, fd = alarm.split()
+    _server.alarm.wind(float(seconds), int(fd))
 
 
 def before_exit() -> None:
