@@ -30,6 +30,7 @@ type Pool struct {
 	stopped bool
 	sweep   *time.Timer // armed while the queue holds something
 	armed   bool
+	gate    gate
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -74,7 +75,7 @@ func (p *Pool) Submit(x *Exchange) error {
 		p.mu.Unlock()
 		return ErrStopped
 	}
-	idle := len(p.idle) > p.waking
+	idle := len(p.idle) > p.waking && p.gate.admits(p.waking)
 	if !idle && p.queue.len() >= p.limits.Queue {
 		p.mu.Unlock()
 		p.refused.Add(1)
@@ -90,8 +91,11 @@ func (p *Pool) Submit(x *Exchange) error {
 	}
 	p.queue.push(x)
 	p.waiting.Add(1)
-	if idle {
+	switch {
+	case idle:
 		p.waking++
+	case len(p.idle) > 0:
+		p.watchGate()
 	}
 	p.mu.Unlock()
 	if idle {
@@ -125,6 +129,7 @@ func (p *Pool) Run(e Executor) (lost bool) {
 	s := &slot{executor: e, wake: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.slots = append(p.slots, s)
+	p.gateOpens(e)
 	p.mu.Unlock()
 	for {
 		x := p.next(s)
@@ -147,12 +152,16 @@ func (p *Pool) Run(e Executor) (lost bool) {
 func (p *Pool) next(s *slot) *Exchange {
 	for {
 		p.mu.Lock()
-		done, idle := s.x, false
-		s.x = nil
+		done, idle := p.leave(s), false
 		if !s.lost {
-			s.begin(p.queue.pop())
+			if p.queue.len() > 0 && (p.stopped || p.gate.admits(0)) {
+				p.enter(s, p.queue.pop())
+			}
 			if idle = s.x == nil && !p.stopped; idle {
 				p.idle = append(p.idle, s.wake)
+				if p.queue.len() > 0 {
+					p.watchGate()
+				}
 			}
 		}
 		x := s.x

@@ -12,6 +12,9 @@ type slot struct {
 	wake     chan struct{}
 	x        *Exchange // nil between requests
 	lost     bool      // given up: it may never come back
+	number   uint64    // of x, among those of this executor
+	ticked   uint64    // number at the gate's last tick
+	stale    bool      // the gate does not count it any more
 
 	seen   int64 // x.beats at the last look; unseen before the first
 	silent time.Duration

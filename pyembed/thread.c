@@ -1,4 +1,8 @@
+#define _GNU_SOURCE
 #include "gowsgi.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static gw_thread *threads[GW_MAX_THREADS];
 
@@ -29,6 +33,19 @@ int gw_thread_start(gw_thread *t, const char *name, char **error) {
         *error = error_text();
     t->ts = py.PyEval_SaveThread();
     return rc;
+}
+
+void gw_thread_note(gw_thread *t) {
+    t->number = (int)syscall(SYS_gettid);
+    if (pthread_getcpuclockid(pthread_self(), &t->clock) != 0)
+        t->number = 0;
+}
+
+long long gw_thread_clock(gw_thread *t) {
+    struct timespec now;
+    if (!t->number || clock_gettime(t->clock, &now) != 0)
+        return -1;
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
 unsigned long gw_thread_ident(void) { return (unsigned long)pthread_self(); }

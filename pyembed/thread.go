@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/gowsgi/gowsgi/bridge"
@@ -20,12 +21,14 @@ import (
 // request it serves. All but drainOutbox runs on its own goroutine, which is
 // locked to the OS thread.
 type thread struct {
-	c      *C.gw_thread
-	index  int
-	ident  uint64 // as threading.get_ident() has it; set before Run
-	app    App
-	report Reporter
-	notify *os.File // the outbox's end of the pipe; held so that it stays open
+	c         *C.gw_thread
+	index     int
+	ident     uint64 // as threading.get_ident() has it; set before Run
+	app       App
+	report    Reporter
+	parallel  bool     // it shares no GIL with the others
+	schedstat string   // the file of its Clock
+	notify    *os.File // the outbox's end of the pipe; held so that it stays open
 
 	// mu orders what the application's write() sends (drainOutbox) with what the
 	// thread itself passes on.
@@ -57,6 +60,24 @@ func (t *thread) call(function string, argument *string) (string, error) {
 		return "", parseError(takeText(msg))
 	}
 	return takeText(out), nil
+}
+
+// Clock implements bridge.Clocked. delayed is Linux's (schedstat), where it is kept.
+func (t *thread) Clock() (computed, delayed time.Duration, ok bool) {
+	n := C.gw_thread_clock(t.c)
+	if n < 0 || t.parallel {
+		return 0, 0, false
+	}
+	if t.schedstat == "" {
+		t.schedstat = fmt.Sprintf("/proc/self/task/%d/schedstat", int(t.c.number))
+	}
+	if text, err := os.ReadFile(t.schedstat); err == nil {
+		var ran int64
+		if _, err := fmt.Sscan(string(text), &ran, (*int64)(&delayed)); err != nil {
+			delayed = 0
+		}
+	}
+	return time.Duration(n), delayed, true
 }
 
 // Execute implements bridge.Executor. Crossings: one when the application returned
