@@ -30,6 +30,7 @@ type answer struct {
 
 	noBody  bool // answers a HEAD request
 	framing http1.Framing
+	head    *Head // nil for an answer of the server's own
 	left    int64 // bytes that Length framing still allows
 	status  int
 	sent    int64 // body bytes, without framing
@@ -101,7 +102,7 @@ func (a *answer) begin(p Part) {
 		HasDate: h.HasDate, HasName: h.HasServer,
 	}
 	f, n := ans.Frame()
-	a.status, a.framing, a.left = h.Status, f, n
+	a.status, a.framing, a.left, a.head = h.Status, f, n, h
 	a.keep = c.mayKeep() && f != http1.ToClose
 	ans.Close = !a.keep
 	c.out = ans.AppendHead(c.out[:0], f, n, httpDate(time.Now()), c.srv.Name)

@@ -39,7 +39,8 @@ type conn struct {
 
 	out    []byte // answer bytes being put together
 	vec    [3][]byte
-	served int // requests
+	served int         // requests
+	entry  AccessEntry // kept here, as one made for each request would be an allocation
 
 	readBy, writeBy time.Time // the deadlines set
 
@@ -269,7 +270,7 @@ func (c *conn) exchange() bool {
 	} else {
 		w.run()
 	}
-	c.log(start, w.status, w.sent)
+	c.log(start, &w)
 	switch {
 	case w.keep:
 		return true
@@ -357,17 +358,23 @@ func (c *conn) refuse(err error) bool {
 		w.noBody = bytes.HasPrefix(bytes.TrimLeft(c.buf[:c.w], "\r\n"), []byte("HEAD "))
 	}
 	w.plain(bad.Status, bad.Cause)
-	c.log(time.Now(), w.status, w.sent)
+	c.log(time.Now(), &w)
 	c.linger()
 	return false
 }
 
-func (c *conn) log(start time.Time, status int, sent int64) {
-	if c.srv.Access == nil || status == 0 {
+func (c *conn) log(start time.Time, a *answer) {
+	if c.srv.Access == nil || a.status == 0 {
 		return
 	}
-	e := AccessEntry{Request: &c.req, Start: start, Took: time.Since(start), Status: status, Bytes: sent}
-	c.srv.Access.Log(&e)
+	c.entry = AccessEntry{
+		Request: &c.req, Start: start, Took: time.Since(start), Status: a.status, Bytes: a.sent, Head: a.head,
+	}
+	if a.x != nil {
+		c.entry.Record = a.x.Record
+	}
+	c.srv.Access.Log(&c.entry)
+	c.entry = AccessEntry{} // the exchange's memory is not ours for longer
 }
 
 const (

@@ -50,6 +50,17 @@ type PoolStats struct {
 	Busy, Waiting, Served, Refused, Timeouts int64
 }
 
+// Oldest returns how long the first in the queue has waited; 0 if none waits, or
+// waits are not limited.
+func (p *Pool) Oldest() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x := p.queue.first(); x != nil && !x.queued.IsZero() {
+		return time.Since(x.queued)
+	}
+	return 0
+}
+
 // NewPool returns a pool without executors: each enters with Run.
 func NewPool(l PoolLimits) *Pool {
 	p := &Pool{limits: l}

@@ -94,6 +94,22 @@ func TestPoolLimits(t *testing.T) {
 	}
 }
 
+func TestPoolOldest(t *testing.T) {
+	p := NewPool(PoolLimits{Queue: 2, Wait: time.Minute})
+	if got := p.Oldest(); got != 0 {
+		t.Errorf("an empty queue's is %v", got)
+	}
+	for range 2 {
+		if err := p.Submit(NewExchange()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if got := p.Oldest(); got < 40*time.Millisecond || got > 10*time.Second {
+		t.Errorf("the oldest of two waits for %v", got)
+	}
+}
+
 // TestPoolHammer: submitters, executors, timeouts and Stop at once. Each exchange
 // has exactly one outcome, and the counters add up.
 func TestPoolHammer(t *testing.T) {

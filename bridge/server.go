@@ -86,7 +86,9 @@ type AccessEntry struct {
 	Start   time.Time
 	Took    time.Duration // from the head's last byte to the answer's last
 	Status  int
-	Bytes   int64 // of the answer's body as the application gave it and the client got it
+	Bytes   int64  // of the answer's body as the application gave it and the client got it
+	Head    *Head  // the application's; nil when the server answered itself
+	Record  Record // the environ's variables; empty when the head was refused
 }
 
 // Connections returns how many are open now.

@@ -198,8 +198,9 @@ func TestShutdownClosesASilentNewClient(t *testing.T) {
 // TestShutdownAndTheBacklog: a connection that Serve accepts after Shutdown has
 // begun is drained like the others.
 func TestShutdownAndTheBacklog(t *testing.T) {
-	l := &lateListener{Listener: listenLocal(t), conns: make(chan net.Conn, 1), stop: make(chan struct{})}
+	l := &lateListener{Listener: listenLocal(t), conns: make(chan net.Conn, 1), began: make(chan struct{}), stop: make(chan struct{})}
 	h := start(t, hello, func(_ *Server, p *poolSetting) { p.listener = l })
+	<-l.began // before that, Shutdown has nothing to wait for
 	c := h.dial()
 	nc, err := l.Listener.Accept()
 	if err != nil {
@@ -218,8 +219,9 @@ func TestShutdownAndTheBacklog(t *testing.T) {
 // TestShutdownWaitsForTheLastAccept: a connection that Accept has taken is served,
 // however late the goroutine that took it goes on.
 func TestShutdownWaitsForTheLastAccept(t *testing.T) {
-	l := &lateListener{Listener: listenLocal(t), conns: make(chan net.Conn, 1), stop: make(chan struct{})}
+	l := &lateListener{Listener: listenLocal(t), conns: make(chan net.Conn, 1), began: make(chan struct{}), stop: make(chan struct{})}
 	h := start(t, hello, func(_ *Server, p *poolSetting) { p.listener = l })
+	<-l.began // before that, Shutdown has nothing to wait for
 	c := h.dial()
 	nc, err := l.Listener.Accept()
 	if err != nil {
@@ -242,11 +244,14 @@ func TestShutdownWaitsForTheLastAccept(t *testing.T) {
 type lateListener struct {
 	net.Listener
 	conns chan net.Conn
+	began chan struct{} // closed by the first Accept
 	stop  chan struct{}
+	first sync.Once
 	once  sync.Once
 }
 
 func (l *lateListener) Accept() (net.Conn, error) {
+	l.first.Do(func() { close(l.began) })
 	select {
 	case nc := <-l.conns:
 		l.once.Do(func() { close(l.stop) })

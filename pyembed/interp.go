@@ -29,7 +29,8 @@ type Options struct {
 	ErrorFD      int      `json:"error_fd"` // where wsgi.errors goes; stays the caller's
 	Threads      int      `json:"threads"`  // how many executors Serve starts
 	MultiProcess bool     `json:"multiprocess"`
-	OwnedSignals []string `json:"owned_signals"` // the application must not replace these
+	OwnedSignals []string `json:"owned_signals"`  // the application must not replace these
+	Logs         any      `json:"logs,omitempty"` // see gowsgi.logs.setup
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any
@@ -174,6 +175,15 @@ func (in *Interpreter) Close(signal int) error {
 		}
 		C.gw_finalize(in.main.c)
 	})
+	return err
+}
+
+// Hook runs a hook of the configuration file that gunicorn runs in its workers
+// (gowsgi.embed.worker_hook), if there is such. It must not run while Serve does.
+func (in *Interpreter) Hook(name string) error {
+	request := `{"name": "` + name + `"}`
+	var err error
+	in.do(func() { _, err = in.main.call("worker_hook", &request) })
 	return err
 }
 

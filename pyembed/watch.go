@@ -30,8 +30,9 @@ var ErrNoAnswer = errors.New("Python does not answer")
 type watcher struct {
 	t     *thread
 	calls chan func()
-	alarm *os.File // where CPython's own watchdog writes
-	heard dump     // what it wrote
+	alarm *os.File      // where CPython's own watchdog writes
+	heard dump          // what it wrote
+	stuck chan struct{} // closed when WatchStuck has found that
 }
 
 // Watch starts the watch thread, which Aside, Stacks and WatchStuck need.
@@ -45,7 +46,7 @@ func (in *Interpreter) Watch() error {
 	if err != nil {
 		return fmt.Errorf("making the watch thread's pipe: %w", err)
 	}
-	w := &watcher{t: &thread{c: c, index: index}, calls: make(chan func()), alarm: alarm}
+	w := &watcher{t: &thread{c: c, index: index}, calls: make(chan func()), alarm: alarm, stuck: make(chan struct{})}
 	go w.heard.collect(r)
 	started := make(chan error)
 	go func() {
@@ -73,8 +74,9 @@ func (in *Interpreter) identify(t *thread, name string) {
 }
 
 // Aside calls gowsgi.embed.<function>, with an argument unless that is nil, on the
-// watch thread, and returns its text. After bound it gives up with ErrNoAnswer; the
-// call may go on, and those after it wait for it.
+// watch thread, and returns its text. After bound, or when the interpreter is found
+// stuck, it gives up with ErrNoAnswer; the call may go on, and those after it wait
+// for it.
 func (in *Interpreter) Aside(bound time.Duration, function string, argument *string) (string, error) {
 	w := in.watcher.Load()
 	if w == nil {
@@ -95,11 +97,15 @@ func (in *Interpreter) Aside(bound time.Duration, function string, argument *str
 	case w.calls <- call:
 	case <-timer.C:
 		return "", ErrNoAnswer
+	case <-w.stuck:
+		return "", ErrNoAnswer
 	}
 	select {
 	case a := <-got:
 		return a.text, a.err
 	case <-timer.C:
+		return "", ErrNoAnswer
+	case <-w.stuck:
 		return "", ErrNoAnswer
 	}
 }
@@ -159,6 +165,7 @@ func (in *Interpreter) WatchStuck(limit time.Duration, stuck func(Stuck)) (stop 
 				return
 			}
 			if silent >= limit {
+				close(w.stuck)
 				stuck(Stuck{Silent: silent, Threads: in.osThreads(), Stacks: in.withNames(w.heard.take())})
 				return
 			}

@@ -73,6 +73,7 @@ func adopt(p *Python, o Options) (*Interpreter, error) {
 	text := C.CString(string(options))
 	defer C.free(unsafe.Pointer(text))
 	in.do(func() {
+		in.identify(t, "MainThread")
 		var msg *C.char
 		if C.gw_adopt(t.c, C.int(t.notify.Fd()), text, &msg) != 0 {
 			err = parseError(takeText(msg))

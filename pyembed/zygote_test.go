@@ -102,7 +102,11 @@ func zygoteScenario() {
 	mustDo(err)
 	read := askZygote(z, map[string]any{"do": "config", "config": filepath.Join(dir, "conf.py"), "known": map[string]string{"workers": "int", "when_ready": "hook"}})
 	fmt.Println("hooks", read["hooks"], "workers", read["settings"].(map[string]any)["workers"])
-	askZygote(z, map[string]any{"do": "settings", "settings": map[string]any{"workers": 3}, "options": map[string]any{"chdir": dir, "threads": 1}})
+	settings := map[string]any{"workers": 3, "loglevel": "info", "errorlog": "-", "syslog": false, "capture_output": false}
+	for _, name := range []string{"accesslog", "logconfig", "logconfig_json", "logconfig_dict", "logger_class"} {
+		settings[name] = nil
+	}
+	askZygote(z, map[string]any{"do": "settings", "settings": settings, "options": map[string]any{"chdir": dir, "threads": 1}})
 	_, err = z.Ask(map[string]any{"do": "load", "app": "nothing:app"}, patience)
 	var raised *Error
 	if errors.As(err, &raised) && raised.ExitCode == 3 {

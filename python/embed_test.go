@@ -8,7 +8,7 @@ import (
 
 func TestSourcesHoldTheModulesTheServerCalls(t *testing.T) {
 	sources := Sources()
-	for _, module := range []string{"gowsgi", "gowsgi.apps", "gowsgi.embed", "gowsgi._version"} {
+	for _, module := range []string{"gowsgi", "gowsgi.apps", "gowsgi.embed", "gowsgi.zygote", "gowsgi._version"} {
 		if _, ok := sources[module]; !ok {
 			t.Errorf("module %q is not embedded", module)
 		}

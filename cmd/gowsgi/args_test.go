@@ -14,6 +14,8 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/accesslog"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
@@ -97,9 +99,10 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1}, logLevel: hclog.Info,
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logs: logsOf("myapp:app", hclog.Info),
 		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
-		pool: bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
+		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
 			Proxies: networks(t, "127.0.0.1,::1"), ForwarderNames: []string{"SCRIPT_NAME", "PATH_INFO"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{
@@ -112,6 +115,16 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// logsOf is what is logged where nobody says so.
+func logsOf(name string, level hclog.Level) logs.Config {
+	return logs.Config{
+		Error: "-", Level: level, AccessFormat: accesslog.Default,
+		Python: logs.Python{
+			LoggerClass: "gunicorn.glogging.Logger", LogConfigDict: map[string]any{}, Settings: map[string]any{"proc_name": name},
+		},
+	}
+}
+
 func TestEveryFlag(t *testing.T) {
 	t.Setenv("GOWSGI_TEST_A", "")
 	got, err := parse(t, "myapp:app", "-b:8001", "-b", "[::1]:8002", "--threads", "4", "--chdir", "/srv", "--python", "py",
@@ -121,13 +134,16 @@ func TestEveryFlag(t *testing.T) {
 		"--body-memory", "9", "--queue-size", "10", "--queue-timeout", "11", "--min-body-rate", "12", "--debug-errors",
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
-		"--umask", "0o007", "-p", "pid")
+		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups")
 	if err != nil {
 		t.Fatal(err)
 	}
+	otherLogs := logsOf("myapp:app", hclog.Warn)
+	otherLogs.Access, otherLogs.Dir = "-", "/srv"
 	want := &config{
 		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
-		pythonPath: []string{"a", "b"}, logLevel: hclog.Warn, accessLog: "-", graceful: 500 * time.Millisecond,
+		pythonPath: []string{"a", "b"}, logs: otherLogs, graceful: 500 * time.Millisecond,
 		limits: bridge.Limits{
 			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
@@ -137,8 +153,12 @@ func TestEveryFlag(t *testing.T) {
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
-		debug:     true,
-		processes: processes{workers: 3, maxRequests: 14, jitter: 15, umask: 7, pidFile: "pid"},
+		debug: true,
+		watch: watchConfig{timeout: 16 * time.Second, stuck: time.Minute},
+		processes: processes{
+			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
+			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -199,13 +219,13 @@ func TestPythonFromTheEnvironment(t *testing.T) {
 
 func TestWorkersFromTheEnvironment(t *testing.T) {
 	t.Setenv("WEB_CONCURRENCY", "4")
-	if got, err := parse(t, "app"); err != nil || got.workers != 4 || !got.underMaster() {
+	if got, err := parse(t, "app"); err != nil || got.workers != 4 || !got.multiProcess() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := parse(t, "app", "--workers", "1"); err != nil || got.workers != 1 || got.underMaster() {
+	if got, err := parse(t, "app", "--workers", "1"); err != nil || got.workers != 1 || got.multiProcess() {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := parse(t, "app", "-w1", "--max-requests=5"); err != nil || !got.underMaster() {
+	if got, err := parse(t, "app", "-w1", "--max-workers=2"); err != nil || !got.multiProcess() {
 		t.Errorf("%+v, %v", got, err)
 	}
 	t.Setenv("WEB_CONCURRENCY", "many")
@@ -214,11 +234,32 @@ func TestWorkersFromTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestScale(t *testing.T) {
+	for args, want := range map[string][2]int{
+		"-w3":                                 {3, 3},
+		"-w3 --max-workers 5":                 {3, 5},
+		"-w3 --min-workers 1 --max-workers 5": {1, 5},
+		"-w3 --min-workers 1 --max-workers 3": {1, 3},
+		"-w3 --min-workers 2":                 {},
+		"-w3 --max-workers 2":                 {},
+		"-w3 --min-workers 4 --max-workers 5": {},
+	} {
+		cfg, err := parse(t, append([]string{"app"}, strings.Fields(args)...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least, most, err := cfg.scale()
+		if got := [2]int{least, most}; got != want || (err != nil) != (want == [2]int{}) {
+			t.Errorf("%s: %v, %v; want %v", args, got, err, want)
+		}
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	for name, want := range map[string]hclog.Level{
 		"debug": hclog.Debug, "Info": hclog.Info, "warning": hclog.Warn, "warn": hclog.Warn, "ERROR": hclog.Error, "critical": hclog.Error,
 	} {
-		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logLevel != want {
+		if got, err := parse(t, "app", "--log-level", name); err != nil || got.logs.Level != want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -299,7 +340,6 @@ func TestUsageErrors(t *testing.T) {
 		{"check", "no application"},
 		{"check app -b:1", "-b:1"},
 		{"check app --python no-such-python", "no Python found"},
-		{"run app -b 127.0.0.1:0 --python no-such-python", "--python no-such-python"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/gowsgi/gowsgi/internal/settings"
@@ -34,6 +35,9 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run is the whole program: it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	if filepath.Base(args[0]) == "gunicorn" { // a link by that name
+		args = append([]string{args[0], "run"}, args[1:]...)
+	}
 	app := newApp(stdout, stderr)
 	err := app.Run(gatherFlags(app, args))
 	if err == nil {

@@ -12,21 +12,21 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
-	"github.com/hashicorp/go-hclog"
 )
 
 // config is what the settings ask for, checked.
 type config struct {
 	app        string
+	name       string // of the processes; "": this program's
 	binds      []string
 	threads    int
 	dir        string
 	python     string
 	pythonPath []string
-	logLevel   hclog.Level
-	accessLog  string // "": none
+	logs       logs.Config
 	graceful   time.Duration
 	limits     bridge.Limits
 	pool       bridge.PoolLimits
@@ -34,29 +34,47 @@ type config struct {
 	proxy      *bridge.ProxyProtocol // nil: not spoken
 	tls        *tls.Config           // nil: plain HTTP
 	debug      bool
+	watch      watchConfig
 	processes
 	warnings []string
 }
 
+// scheme is that of the URLs that are served.
+func (cfg *config) scheme() string {
+	if cfg.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
 // multiProcess tells whether another process may run the application at the same
 // time (PEP 3333, wsgi.multiprocess).
-func (p processes) multiProcess() bool { return p.workers > 1 }
+func (p processes) multiProcess() bool { return p.workers > 1 || p.maxWorkers > 1 }
 
 // processes is how many processes serve, and what they leave in the file system.
 type processes struct {
 	workers     int
+	minWorkers  int
+	maxWorkers  int
 	maxRequests int
 	jitter      int
+	timeout     time.Duration
 	umask       int
 	pidFile     string
+	daemon      bool
+	keepOutput  bool
+	backlog     int
+	reusePort   bool
+	user, group string
+	initGroups  bool
 }
 
 // newConfig checks settings and sets the environment's variables.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
-		app: app, binds: v.List("bind"), threads: v.Int("threads"),
+		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
 		dir: v.String("chdir"), python: v.String("python"),
-		logLevel: logLevel(v.String("loglevel")), accessLog: v.String("accesslog"),
+		logs:     logsConfig(app, v),
 		graceful: v.Duration("graceful_timeout"),
 		limits: bridge.Limits{
 			Head: http1.Limits{
@@ -85,9 +103,17 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		},
 		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
 		debug: v.Bool("debug_errors"),
+		watch: watchConfig{
+			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"),
+		},
 		processes: processes{
-			workers: v.Int("workers"), maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"),
+			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
+			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),
 			umask: v.Int("umask"), pidFile: v.String("pidfile"),
+			daemon: v.Bool("daemon"), keepOutput: v.Bool("enable_stdio_inheritance"),
+			backlog: v.Int("backlog"), reusePort: v.Bool("reuse_port"),
+			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
 		},
 	}
 	if path := v.String("pythonpath"); path != "" {
@@ -123,16 +149,6 @@ func setEnvironment(v *settings.Values) error {
 		}
 	}
 	return nil
-}
-
-func logLevel(name string) hclog.Level {
-	switch name {
-	case "warning":
-		return hclog.Warn
-	case "critical":
-		return hclog.Error
-	}
-	return hclog.LevelFromString(name)
 }
 
 func newRules(v *settings.Values) (*wsgi.Rules, error) {

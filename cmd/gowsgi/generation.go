@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowsgi/gowsgi/internal/master"
+	"github.com/gowsgi/gowsgi/internal/service"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/hashicorp/go-hclog"
@@ -20,9 +22,10 @@ import (
 // Bounds of what a configuration file's code may take.
 const (
 	configTime = time.Minute      // to run the file
-	hookTime   = 10 * time.Second // one hook
+	hookTime   = time.Minute      // a hook, but on_starting and on_reload
+	exitTime   = 12 * time.Second // atexit's functions, which it bounds itself
 	forkTime   = 30 * time.Second // pre_fork and the fork
-	importTime = time.Hour        // the application, with --preload: as long as it takes
+	importTime = time.Hour        // the application with --preload, and what begins: as long as it takes
 )
 
 // command is what the master was started with: what a reload does not change.
@@ -64,19 +67,18 @@ type workerSettings struct {
 	Python *pyembed.Python  `json:"python,omitempty"`
 }
 
-// begin reads the configuration file, if there is one, and makes a generation.
-// With a file or --preload that takes a Python of its own, a zygote.
-func (cmd *command) begin(log hclog.Logger) (*generation, error) {
+// read makes a generation of the settings, and of the configuration file if there is
+// one: that takes a Python of its own, a zygote.
+func (cmd *command) read() (*generation, error) {
 	g := &generation{app: cmd.app, values: cmd.defaults.Over(cmd.typed)}
-	err := cmd.fill(g, log)
-	if err != nil {
+	if err := cmd.fill(g); err != nil {
 		g.close()
 		return nil, err
 	}
 	return g, nil
 }
 
-func (cmd *command) fill(g *generation, log hclog.Logger) error {
+func (cmd *command) fill(g *generation) error {
 	path, given := g.values.String("config"), cmd.typed.IsSet("config")
 	if path != "" && !given && !strings.HasPrefix(path, "python:") {
 		if _, err := os.Stat(path); err != nil {
@@ -110,6 +112,12 @@ func (cmd *command) fill(g *generation, log hclog.Logger) error {
 		return err
 	}
 	g.warnings = append(g.warnings, g.cfg.warnings...)
+	return nil
+}
+
+// prepare makes the generation ready for its first worker: with --preload the
+// application is imported here.
+func (cmd *command) prepare(g *generation, reload bool) error {
 	preload := g.values.Bool("preload_app") || g.values.Bool("check_config")
 	if preload && g.zygote == nil {
 		if err := cmd.startZygote(g); err != nil {
@@ -122,14 +130,15 @@ func (cmd *command) fill(g *generation, log hclog.Logger) error {
 	if err := g.configure(); err != nil {
 		return err
 	}
-	if !preload {
-		return nil
+	if preload {
+		if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": g.app}, importTime); err != nil {
+			return bootError(g.app, err)
+		}
 	}
-	log.Debug("importing the application", "app", g.app)
-	if _, err := g.zygote.Ask(map[string]any{"do": "load", "app": g.app}, importTime); err != nil {
-		return bootError(g.app, err)
+	if reload {
+		return g.hook("on_reload", nil, importTime)
 	}
-	return nil
+	return g.hook("on_starting", nil, importTime)
 }
 
 func (cmd *command) startZygote(g *generation) error {
@@ -184,7 +193,7 @@ func (g *generation) readConfig(path string) (*settings.Values, error) {
 // configure tells the zygote what the settings came to.
 func (g *generation) configure() error {
 	_, err := g.zygote.Ask(map[string]any{
-		"do": "settings", "settings": g.values.Complete(),
+		"do": "settings", "settings": g.values.Complete(), "app": g.app,
 		"options": map[string]any{
 			"chdir": g.cfg.dir, "pythonpath": g.cfg.pythonPath, "threads": g.cfg.threads,
 			"multiprocess": g.cfg.multiProcess(), "env": g.values.List("raw_env"),
@@ -193,32 +202,76 @@ func (g *generation) configure() error {
 	return err
 }
 
-// hook runs one of the configuration file's functions, if it has that.
-func (g *generation) hook(name string, args any) error {
+// hook runs one of the configuration file's functions, if it has that; args are as
+// gowsgi.zygote takes them.
+func (g *generation) hook(name string, args map[string]any, limit time.Duration) error {
 	if g.zygote == nil || !slices.Contains(g.hooks, name) {
 		return nil
 	}
-	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": args}, hookTime)
-	if err != nil {
-		return fmt.Errorf("the hook %s: %w", name, err)
+	all := map[string]any{"pid": os.Getpid()}
+	maps.Copy(all, args)
+	_, err := g.zygote.Ask(map[string]any{"do": "hook", "name": name, "args": all}, limit)
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &exitError{code: exitCode(err, exitConfig), err: fmt.Errorf("the hook %s: %w", name, err)}
 }
 
-// fork makes a worker of the zygote: line is its end of the line to the master.
-func (g *generation) fork(age, workers int, line uintptr, listeners []uintptr) (pid int, err error) {
-	answer, err := g.zygote.Ask(map[string]any{"do": "fork", "age": age, "num_workers": workers},
-		forkTime, append([]uintptr{line}, listeners...)...)
-	if err != nil {
-		return 0, err
+// told passes on what the master tells of its workers.
+func (g *generation) told(log hclog.Logger, name string, args any) {
+	fields := map[string]any{}
+	switch args := args.(type) {
+	case master.NWorkers:
+		fields["new"], fields["old"] = args.New, args.Old
+	case master.Child:
+		fields["worker"] = args
 	}
-	var made struct {
-		PID int `json:"pid"`
+	if err := g.hook(name, fields, hookTime); err != nil {
+		_, text := failure(err)
+		log.Error("a hook failed", "hook", name, "cause", text)
 	}
-	if err := json.Unmarshal(answer, &made); err != nil || made.PID <= 0 {
-		return 0, fmt.Errorf("forking a worker: odd answer %q", answer)
+}
+
+// reopen opens the log files anew that the zygote has.
+func (g *generation) reopen(log hclog.Logger) {
+	if g.zygote == nil {
+		return
 	}
-	return made.PID, nil
+	if _, err := g.zygote.Ask(map[string]any{"do": "reopen"}, hookTime); err != nil {
+		log.Error("the configuration file's Python cannot open its logs anew", "error", err)
+	}
+}
+
+// spawn makes a worker of the zygote.
+func (g *generation) spawn(account *service.Account) func(master.SpawnRequest) (pid int, err error) {
+	return func(r master.SpawnRequest) (int, error) {
+		request := map[string]any{"do": "fork", "age": r.Age, "num_workers": g.cfg.workers, "pid": os.Getpid()}
+		if account != nil {
+			request["account"] = map[string]any{"uid": account.UID, "gid": account.GID, "groups": account.Groups}
+		}
+		answer, err := g.zygote.Ask(request, forkTime, append([]uintptr{r.Line.Fd()}, r.Listeners...)...)
+		if err != nil {
+			return 0, err
+		}
+		var made struct {
+			PID int `json:"pid"`
+		}
+		if err := json.Unmarshal(answer, &made); err != nil || made.PID <= 0 {
+			return 0, fmt.Errorf("forking a worker: odd answer %q", answer)
+		}
+		return made.PID, nil
+	}
+}
+
+// forWorkers is what each worker reads first: the settings.
+func (g *generation) forWorkers() ([]byte, error) {
+	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python})
+}
+
+// end lets the zygote run its exit functions.
+func (g *generation) end() {
+	_, _ = g.zygote.Ask(map[string]any{"do": "exit"}, exitTime) // it may have ended
+	g.close()
 }
 
 func (g *generation) close() {

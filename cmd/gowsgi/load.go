@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/hashicorp/go-hclog"
 )
@@ -16,56 +16,80 @@ import (
 // preempts goroutines.
 var ownedSignals = []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGURG"}
 
-func newLogger(level hclog.Level, w io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name: "gowsgi", Level: level, Output: w, Color: hclog.AutoColor,
-		TimeFormat: "2006-01-02T15:04:05.000Z0700",
-	})
-}
-
 // loadApp starts Python and imports the application. Its errors carry exit codes.
-func loadApp(ctx context.Context, cfg *config, multiProcess bool) (*pyembed.Interpreter, pyembed.App, error) {
-	py, err := pyembed.Find(ctx, cfg.python, cfg.dir)
-	if err != nil {
-		return nil, 0, &exitError{code: exitConfig, err: err}
+// py is nil where nobody has looked for an interpreter yet; Python's loggers get what
+// l, which may be nil, has for them.
+func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs) (*pyembed.Interpreter, pyembed.App, error) {
+	if py == nil {
+		var err error
+		if py, err = pyembed.Find(ctx, cfg.python, cfg.dir); err != nil {
+			return nil, 0, &exitError{code: exitConfig, err: err}
+		}
 	}
-	in, err := pyembed.Start(py, pyembed.Options{
+	options := pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
-		ErrorFD: 2, Threads: cfg.threads, MultiProcess: multiProcess, OwnedSignals: ownedSignals,
-	})
+		ErrorFD: 2, Threads: cfg.threads, MultiProcess: cfg.multiProcess(), OwnedSignals: ownedSignals,
+	}
+	if l != nil {
+		options.ErrorFD = l.ErrorFD()
+		var err error
+		if options.Logs, err = l.ForPython(); err != nil {
+			return nil, 0, &exitError{code: exitConfig, err: err}
+		}
+	}
+	in, err := pyembed.Start(py, options)
 	if err != nil {
 		return nil, 0, &exitError{code: exitConfig, err: fmt.Errorf("starting Python %s: %w", py.Version, err)}
 	}
-	app, err := in.Load(cfg.app)
-	if err == nil {
-		return in, app, nil
+	if l != nil {
+		l.UsePython()
 	}
-	return nil, 0, bootError(cfg.app, err)
+	if err := in.Hook("post_fork"); err != nil {
+		return nil, 0, hookError("post_fork", err)
+	}
+	app, err := in.Load(cfg.app)
+	if err != nil {
+		return nil, 0, bootError(cfg.app, err)
+	}
+	if err := in.Hook("post_worker_init"); err != nil {
+		return nil, 0, hookError("post_worker_init", err)
+	}
+	return in, app, nil
+}
+
+// hookError is that a hook of the configuration file failed without which a worker
+// cannot begin.
+func hookError(name string, err error) error {
+	return &exitError{code: exitCode(err, exitBoot), err: fmt.Errorf("the hook %s: %w", name, err)}
+}
+
+// exitCode is what Python wants the process to end with, if it says so.
+func exitCode(err error, otherwise int) int {
+	var raised *pyembed.Error
+	if errors.As(err, &raised) && raised.ExitCode != 0 {
+		return raised.ExitCode
+	}
+	return otherwise
 }
 
 // bootError is that an application did not load, with its exit code.
 func bootError(app string, err error) error {
-	code := exitBoot
-	var raised *pyembed.Error
-	if errors.As(err, &raised) && raised.ExitCode != 0 {
-		code = raised.ExitCode
-	}
-	return &exitError{code: code, err: fmt.Errorf("cannot load the application %q: %w", app, err)}
+	return &exitError{code: exitCode(err, exitBoot), err: fmt.Errorf("cannot load the application %q: %w", app, err)}
 }
 
 // reportTo logs what applications raise.
 func reportTo(log hclog.Logger) pyembed.Reporter {
 	return func(x *bridge.Exchange, err error) {
-		args := []any{
-			"error", err.Error(),
-			"method", x.Record.Lookup("REQUEST_METHOD"),
-			"uri", x.Record.Lookup("RAW_URI"),
-			"peer", x.Record.Lookup("REMOTE_ADDR"),
-		}
+		args := append([]any{"error", err.Error()}, requestArgs(x.Record)...)
 		var raised *pyembed.Error
 		if errors.As(err, &raised) {
 			args = append(args, "traceback", raised.Traceback)
 		}
 		log.Error("the application failed", args...)
 	}
+}
+
+// requestArgs says in the log which request it was.
+func requestArgs(r bridge.Record) []any {
+	return []any{"method", r.Lookup("REQUEST_METHOD"), "uri", r.Lookup("RAW_URI"), "peer", r.Lookup("REMOTE_ADDR")}
 }

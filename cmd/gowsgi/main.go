@@ -1,8 +1,12 @@
 // Command gowsgi serves WSGI applications.
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/gowsgi/gowsgi/pyembed"
+)
 
 func main() {
-	os.Exit(run(os.Args, os.Stdout, os.Stderr))
+	pyembed.Main(func() int { return run(os.Args, os.Stdout, os.Stderr) })
 }

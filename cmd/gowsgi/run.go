@@ -2,93 +2,66 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
-	"github.com/gowsgi/gowsgi/internal/accesslog"
-	"github.com/gowsgi/gowsgi/internal/listen"
-	"github.com/gowsgi/gowsgi/internal/master"
-	"github.com/gowsgi/gowsgi/internal/service"
+	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
 )
 
-func runCommand(_, stderr io.Writer) *cli.Command {
+func runCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
-		Name: "run", Usage: "serve an application",
-		ArgsUsage: "MODULE[:ATTRIBUTE]",
+		Name: "run", Aliases: []string{"gunicorn"}, Usage: "serve an application",
+		ArgsUsage: "[MODULE[:ATTRIBUTE]]",
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
-			"Without one it is `application`, else `app`.",
+			"Without one it is `application`, else `app`. The options are gunicorn's: docs/gunicorn.md.",
 		Flags: flagsOf(), OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
-			env := os.Environ() // before --env changes it
-			link, err := master.Join(listen.FromFD)
+			link, err := joinMaster()
 			if err != nil {
 				return err
 			}
-			cfg, err := commandConfig(c)
+			if link != nil {
+				return work(link, stdout, stderr)
+			}
+			l, err := newLeader(stdout, stderr) // before --env changes the environment
 			if err != nil {
 				return err
 			}
-			log := newLogger(cfg.logLevel, stderr)
-			switch {
-			case link != nil:
-				return work(cfg, link, log)
-			case cfg.underMaster():
-				return lead(cfg, env, log, stderr)
+			if l.cmd, err = newCommand(c, l.env); err != nil {
+				return l.failed(err)
 			}
-			return alone(cfg, log)
+			return l.failed(l.run())
 		},
 	}
-}
-
-// alone serves with this one process.
-func alone(cfg *config, log hclog.Logger) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	pid, err := service.WritePID(cfg.pidFile, cfg.dir)
-	if err != nil {
-		return err
-	}
-	defer pid.Remove()
-	sockets, err := listen.Open(cfg.binds, cfg.dir, cfg.umask)
-	if err != nil {
-		return err
-	}
-	defer sockets.Remove()
-	p := &place{
-		log: log, listeners: sockets.Listeners, signals: signals,
-		serving: func(py *pyembed.Python) {
-			logStart(log, cfg, py.Version+" "+py.Prefix, sockets.URLs(), "pid", os.Getpid())
-			notify(log, "READY=1")
-		},
-		stopping: func() { notify(log, "STOPPING=1") },
-	}
-	return p.serve(cfg)
 }
 
 // prepare is bridge.Server's function that reads a request.
 type prepare = func(*bridge.Request, *bridge.Exchange) error
 
-// place is where an application is served: alone in its process, or under a master.
+// place is where an application is served.
 type place struct {
-	log          hclog.Logger
-	listeners    []net.Listener
-	signals      <-chan os.Signal
-	multiProcess bool
-	prepare      func(prepare) prepare // nil: as it is
-	serving      func(*pyembed.Python) // called when requests are accepted
-	stopping     func()                // called when no more are
+	log       hclog.Logger
+	logs      *logs.Logs
+	python    *pyembed.Python // nil: to be found
+	pool      *bridge.Pool
+	listeners []net.Listener
+	signals   <-chan os.Signal
+	prepare   func(prepare) prepare // nil: as it is
+	serving   func(*pyembed.Python) // called when requests are accepted
+	stopping  func()                // called when no more are
+	unwell    func(reason string)   // asks for a replacement
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -98,18 +71,11 @@ func (p *place) serve(cfg *config) error {
 		return err
 	}
 	srv := &bridge.Server{
-		Pool: bridge.NewPool(cfg.pool), Prepare: cfg.rules.Prepare,
-		Log: p.log, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		Pool: p.pool, Prepare: cfg.rules.Prepare,
+		Log: p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
-	}
-	if cfg.accessLog != "" {
-		access, err := accesslog.Open(cfg.accessLog)
-		if err != nil {
-			return &exitError{code: exitConfig, err: err}
-		}
-		srv.Access = access
 	}
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
@@ -117,11 +83,19 @@ func (p *place) serve(cfg *config) error {
 	for _, l := range p.listeners {
 		go func() { ended <- srv.Serve(l) }()
 	}
+	w, err := startWatch(cfg.watch, in, srv.Pool, p.log, p.unwell)
+	if err != nil {
+		return fmt.Errorf("starting to watch the threads: %w", err)
+	}
+	defer w.stop()
 	p.serving(in.Python)
 	select {
 	case s := <-p.signals:
 		p.stopping()
-		return p.stop(cfg, srv, in, executors, s.(syscall.Signal))
+		return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
+	case tell := <-w.over:
+		p.stopping()
+		return p.leave(srv, tell)
 	case err := <-executors:
 		return fmt.Errorf("starting the threads: %w", err)
 	case err := <-ended:
@@ -134,7 +108,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, p.multiProcess)
+		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs)
 		close(loaded)
 	}()
 	select {
@@ -156,16 +130,34 @@ func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...a
 // requests are done.
 const closeTime = 10 * time.Second
 
-// stop lets what runs finish: TERM and INT within --graceful-timeout, QUIT and any
-// second signal at once.
-func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, executors <-chan error, first syscall.Signal) error {
+// leaveTime bounds what error answers take that are under way.
+const leaveTime = 2 * time.Second
+
+// leave ends a process whose Python cannot be asked for anything. What has not been
+// accepted yet is left to others.
+func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) error {
+	for _, l := range p.listeners {
+		l.Close() // at once, unlike Shutdown
+	}
+	tell(srv.Pool.GiveUp(bridge.ErrStuck))
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = srv.Shutdown(ctx)
+	return errStuck
+}
+
+// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
+// signal at once.
+func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.graceful)
 	defer cancel()
 	if first == syscall.SIGQUIT {
+		w.hook("worker_int")
 		cancel()
 	}
+	go w.whileStopping()
 	go func() {
 		if s, ok := <-p.signals; ok {
 			log.Warn("stopping at once", "signal", s.String())
@@ -176,16 +168,15 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, e
 	srv.Pool.Stop()
 	if err != nil {
 		log.Warn("some requests did not finish", "requests", srv.Pool.Stats().Busy, "cause", err)
-		return nil // Python may still be running them: the process ends without it
 	}
-	select {
-	case <-executors:
-	case <-ctx.Done():
-		log.Warn("the application is still busy after its last answer; leaving it")
+	if err := w.rest(ctx, executors); err != nil {
+		log.Warn("leaving the application, without its exit handlers", "cause", err)
 		return nil
 	}
+	w.stop()
+	p.logs.LeavePython()
 	closed := make(chan error, 1)
-	go func() { closed <- in.Close(int(first)) }()
+	go func() { closed <- errors.Join(in.Hook("worker_exit"), in.Close(int(first))) }()
 	select {
 	case err := <-closed:
 		if err != nil {

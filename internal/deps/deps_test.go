@@ -27,13 +27,17 @@ var mayImport = map[string][]string{
 	"wsgi":               {"bridge", "bridge/http1"},
 	"internal/accesslog": {"bridge", "bridge/http1"},
 	"internal/listen":    {},
+	"internal/logs":      {"bridge", "internal/accesslog", "internal/queue", "internal/statsd", "internal/syslog"},
 	"internal/master":    {},
+	"internal/queue":     {},
 	"internal/service":   {},
 	"internal/settings":  {},
+	"internal/statsd":    {"internal/queue"},
+	"internal/syslog":    {"internal/queue"},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
-	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/accesslog", "internal/listen", "internal/master",
-		"internal/service", "internal/settings", "pyembed", "python"},
+	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/listen", "internal/logs", "internal/master",
+		"internal/service", "internal/settings", "internal/statsd", "internal/syslog", "pyembed", "python"},
 	"internal/deps": {},
 }
 
@@ -41,7 +45,11 @@ var mayImport = map[string][]string{
 // may import any.
 var outside = map[string][]string{
 	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
+	"internal/logs":   {"github.com/hashicorp/go-hclog"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
+	"internal/queue":  {"github.com/hashicorp/go-hclog"},
+	"internal/statsd": {"github.com/hashicorp/go-hclog"},
+	"internal/syslog": {"github.com/hashicorp/go-hclog"},
 }
 
 // pure are packages of functions of bytes: no sockets, files, clocks, goroutines.

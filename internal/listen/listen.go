@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,31 +9,40 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
+
+// Options is how to listen.
+type Options struct {
+	Binds     []string
+	Dir       string // where relative paths of unix sockets start
+	Umask     int    // of the file mode of unix sockets
+	Backlog   int    // connections that wait to be accepted; 0: as many as the system allows
+	ReusePort bool   // other servers may listen on the same port
+	// Chown gives a unix socket's file its owner; nil: it stays this process's.
+	Chown func(path string) error
+}
 
 // Set is the sockets of one server.
 type Set struct {
 	Listeners []net.Listener
-	made      []madeFile // by Open, and to be removed by the process that called it
+	made      map[int]madeFile // of Listeners, to be removed by the last who serves them
 }
 
 // madeFile is a unix socket's file: another server may have put its own there
 // since, which is not ours to remove.
-type madeFile struct {
-	path string
-	id   os.FileInfo
-}
+type madeFile struct{ path, id string }
 
 // Open listens on every address. Sockets that systemd has passed (LISTEN_FDS) take
-// the place of all of them, as with gunicorn. umask is the file mode's of unix
-// sockets; relative paths start in dir.
-func Open(binds []string, dir string, umask int) (*Set, error) {
-	s := &Set{}
+// the place of all of them, as with gunicorn. What was listening before keeps the
+// backlog that it was given.
+func Open(o Options) (*Set, error) {
+	s := &Set{made: map[int]madeFile{}}
 	addresses := passed()
 	if len(addresses) == 0 {
-		for _, bind := range binds {
-			a, err := parse(bind, dir)
+		for _, bind := range o.Binds {
+			a, err := parse(bind, o.Dir)
 			if err != nil {
 				return nil, err
 			}
@@ -40,7 +50,7 @@ func Open(binds []string, dir string, umask int) (*Set, error) {
 		}
 	}
 	for _, a := range addresses {
-		if err := s.open(a, umask); err != nil {
+		if err := s.open(a, o); err != nil {
 			s.Close()
 			s.Remove()
 			return nil, err
@@ -49,7 +59,7 @@ func Open(binds []string, dir string, umask int) (*Set, error) {
 	return s, nil
 }
 
-func (s *Set) open(a address, umask int) error {
+func (s *Set) open(a address, o Options) error {
 	switch {
 	case a.fd != 0:
 		l, err := FromFD(a.fd)
@@ -58,22 +68,56 @@ func (s *Set) open(a address, umask int) error {
 		}
 		s.Listeners = append(s.Listeners, l)
 	case a.unix != "":
-		return s.openUnix(a.unix, umask)
+		return s.openUnix(a.unix, o)
 	default:
-		l, err := net.Listen("tcp", a.tcp)
+		var lc net.ListenConfig
+		if o.ReusePort {
+			lc.Control = func(_, _ string, c syscall.RawConn) error { return control(c, reusePort) }
+		}
+		l, err := lc.Listen(context.Background(), "tcp", a.tcp)
 		if err != nil {
 			return cannot(a.tcp, err, "stop it, or choose a port with --bind")
 		}
 		s.Listeners = append(s.Listeners, l)
+		return setBacklog(l.(*net.TCPListener), o.Backlog)
 	}
 	return nil
 }
 
-func (s *Set) openUnix(path string, umask int) error {
+func reusePort(fd int) error {
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1); err != nil {
+		return fmt.Errorf("--reuse-port: %w", err)
+	}
+	return nil
+}
+
+// control has do work on the descriptor of a connection.
+func control(c syscall.RawConn, do func(fd int) error) error {
+	var failed error
+	err := c.Control(func(fd uintptr) { failed = do(int(fd)) })
+	return errors.Join(err, failed)
+}
+
+// setBacklog changes what package net has set: it takes all that the system allows.
+func setBacklog(l syscall.Conn, n int) error {
+	if n == 0 {
+		return nil
+	}
+	raw, err := l.SyscallConn()
+	if err == nil {
+		err = control(raw, func(fd int) error { return syscall.Listen(fd, n) })
+	}
+	if err != nil {
+		return fmt.Errorf("--backlog %d: %w", n, err)
+	}
+	return nil
+}
+
+func (s *Set) openUnix(path string, o Options) error {
 	if err := removeStale(path); err != nil {
 		return cannot("unix:"+path, err, "stop it, or choose another path")
 	}
-	before := syscall.Umask(umask)
+	before := syscall.Umask(o.Umask)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	syscall.Umask(before)
 	if err != nil {
@@ -86,12 +130,63 @@ func (s *Set) openUnix(path string, umask int) error {
 	if err != nil {
 		return err
 	}
-	id, err := os.Lstat(whole)
+	id, err := identity(whole)
 	if err != nil {
 		return fmt.Errorf("the socket that was just made: %w", err)
 	}
-	s.made = append(s.made, madeFile{path: whole, id: id})
-	return nil
+	s.made[len(s.Listeners)-1] = madeFile{path: whole, id: id}
+	if o.Chown != nil {
+		if err := o.Chown(whole); err != nil {
+			return cannot("unix:"+path, err, "")
+		}
+	}
+	return setBacklog(l, o.Backlog)
+}
+
+// identity tells a file from others that may have its name later. Inodes are used
+// again, hence the time.
+func identity(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "", errors.New("this system does not number its files")
+	}
+	return fmt.Sprintf("%d-%d-%d", stat.Dev, stat.Ino, info.ModTime().UnixNano()), nil
+}
+
+// Pass returns what Inherit needs in a process that gets the listeners, in order.
+func (s *Set) Pass() string {
+	all := make([]string, len(s.Listeners))
+	for i, m := range s.made {
+		all[i] = m.id
+	}
+	return strings.Join(all, ",")
+}
+
+// Inherit returns the Set whose listeners are descriptors of this process, from
+// first on. Who is the last to serve them calls Remove.
+func Inherit(pass string, first int) (*Set, error) {
+	s := &Set{made: map[int]madeFile{}}
+	for i, id := range strings.Split(pass, ",") {
+		l, err := FromFD(first + i)
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("the listener that descriptor %d should be: %w", first+i, err)
+		}
+		s.Listeners = append(s.Listeners, l)
+		if id == "" {
+			continue
+		}
+		path, err := filepath.Abs(l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		s.made[i] = madeFile{path: path, id: id}
+	}
+	return s, nil
 }
 
 // removeStale removes a socket that nobody serves any more.
@@ -182,22 +277,22 @@ func (s *Set) Close() {
 	}
 }
 
-// Remove removes the files of unix sockets that Open has made.
+// Remove removes the files of unix sockets that Open has made, or that of another
+// process.
 func (s *Set) Remove() {
 	for _, m := range s.made {
-		// Inodes are used again, hence the time.
-		if now, err := os.Lstat(m.path); err == nil && os.SameFile(now, m.id) && now.ModTime().Equal(m.id.ModTime()) {
+		if now, err := identity(m.path); err == nil && now == m.id {
 			os.Remove(m.path) // an error leaves a stale file, which the next start removes
 		}
 	}
-	s.made = nil
+	clear(s.made)
 }
 
 // URLs returns where the listeners are reached.
-func (s *Set) URLs() []string {
+func (s *Set) URLs(scheme string) []string {
 	urls := make([]string, len(s.Listeners))
 	for i, l := range s.Listeners {
-		urls[i] = "http://" + l.Addr().String()
+		urls[i] = scheme + "://" + l.Addr().String()
 		if l.Addr().Network() == "unix" {
 			urls[i] = "unix:" + l.Addr().String()
 		}

@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 
 func open(t *testing.T, binds ...string) *Set {
 	t.Helper()
-	s, err := Open(binds, "", 0)
+	s, err := Open(Options{Binds: binds})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,17 +54,17 @@ func open(t *testing.T, binds ...string) *Set {
 
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	s, err := Open([]string{"unix:" + path}, "", 0o007)
+	s, err := Open(Options{Binds: []string{"unix:" + path}, Umask: 0o007})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o770 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if got := s.URLs(); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := s.URLs("http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
-	if _, err := Open([]string{"unix:" + path}, "", 0); !errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := Open(Options{Binds: []string{"unix:" + path}}); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("a second server: %v", err)
 	}
 	s.Close()
@@ -88,7 +88,7 @@ func TestUnixSocketWhereAFileIs(t *testing.T) {
 	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open([]string{"unix:" + path}, "", 0); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := Open(Options{Binds: []string{"unix:" + path}}); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("error %v", err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "data" {
@@ -100,7 +100,7 @@ func TestUnixSocketWhereAFileIs(t *testing.T) {
 func TestOpenAllOrNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	taken := open(t, "127.0.0.1:0").Listeners[0].Addr().String()
-	if _, err := Open([]string{"unix:" + path, taken}, "", 0); !errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := Open(Options{Binds: []string{"unix:" + path, taken}}); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -108,10 +108,111 @@ func TestOpenAllOrNothing(t *testing.T) {
 	}
 }
 
+func TestBacklog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	s, err := Open(Options{Binds: []string{"unix:" + path}, Backlog: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(); s.Remove() })
+	waiting := 0
+	for ; waiting < 10; waiting++ {
+		c, err := net.Dial("unix", path)
+		if errors.Is(err, syscall.EAGAIN) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if waiting != 3 { // Linux lets one more wait than was asked for
+		t.Errorf("%d connections wait with a backlog of 2", waiting)
+	}
+}
+
+func TestReusePort(t *testing.T) {
+	first, err := Open(Options{Binds: []string{"127.0.0.1:0"}, ReusePort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	bind := []string{first.Listeners[0].Addr().String()}
+	second, err := Open(Options{Binds: bind, ReusePort: true, Backlog: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if _, err := Open(Options{Binds: bind}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("without the option: %v", err)
+	}
+}
+
+func TestChown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	var asked string
+	o := Options{Binds: []string{"unix:" + path}, Chown: func(path string) error { asked = path; return nil }}
+	s, err := Open(o)
+	if err != nil || asked != path {
+		t.Fatalf("asked for %q, %v", asked, err)
+	}
+	s.Close()
+	o.Chown = func(string) error { return syscall.EPERM }
+	if _, err := Open(o); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the socket stayed")
+	}
+}
+
+// TestInherit: a successor's set removes what the first one made, and nothing else.
+func TestInherit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	first := open(t, "unix:"+path)
+	second, err := Inherit(first.Pass(), copied(t, first.Listeners[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := second.URLs("http"); !slices.Equal(got, []string{"unix:" + path}) {
+		t.Errorf("URLs %q", got)
+	}
+	third, err := Inherit(second.Pass(), copied(t, second.Listeners[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	third.Close()
+	second.Remove()
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the second left the socket")
+	}
+	first.Close()
+	time.Sleep(20 * time.Millisecond) // the file system's clock ticks
+	open(t, "unix:"+path)
+	third.Remove()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the third removed another server's socket: %v", err)
+	}
+
+	tcp := open(t, "127.0.0.1:0")
+	if tcp.Pass() != "" {
+		t.Errorf("passes %q for a port", tcp.Pass())
+	}
+	again, err := Inherit("", copied(t, tcp.Listeners[0]))
+	if err != nil || again.Listeners[0].Addr().String() != tcp.Listeners[0].Addr().String() {
+		t.Errorf("%v, %v", again, err)
+	}
+	again.Close()
+	if _, err := Inherit(",", 900); err == nil || !strings.Contains(err.Error(), "descriptor 900") {
+		t.Errorf("nothing there: %v", err)
+	}
+}
+
 // copied returns a descriptor that nothing else owns.
 func copied(t *testing.T, l net.Listener) int {
 	t.Helper()
-	f, err := l.(*net.TCPListener).File()
+	f, err := l.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +240,7 @@ func TestDescriptor(t *testing.T) {
 	if _, err := FromFD(copiedConn(t, c)); err == nil || !strings.Contains(err.Error(), "does not listen") {
 		t.Errorf("a connection's descriptor: %v", err)
 	}
-	if _, err := Open([]string{"fd://999"}, "", 0); err == nil || !strings.Contains(err.Error(), "descriptor 999") {
+	if _, err := Open(Options{Binds: []string{"fd://999"}}); err == nil || !strings.Contains(err.Error(), "descriptor 999") {
 		t.Errorf("a closed descriptor: %v", err)
 	}
 }

@@ -13,11 +13,12 @@ const (
 
 // worker is one process, as the fleet sees it.
 type worker struct {
-	pid        int
+	pid        int  // 0: it is still being started
+	age        int  // 1 for the first that the master has started
 	reaped     bool // the number may be another's
 	generation int
 	phase      phase
-	spent      bool // wants to be replaced: it has served its number of requests
+	spent      bool // wants to be replaced: it has served enough, or is unwell
 	process    process
 }
 
@@ -29,13 +30,14 @@ func (w *worker) to(p phase) {
 }
 
 // fleet is the workers, oldest first, and what there should be. Generations are
-// numbered from 1; a reload begins the next one.
+// numbered from 1; the start and each reload begin the next one.
 type fleet struct {
-	want    int // workers that serve
-	current int // the generation that serves
-	next    int // the one that a reload is starting; 0: none
-	last    int // the newest number given out
-	workers []*worker
+	want     int // workers of the current generation that serve
+	current  int // the generation that serves; 0: none yet
+	next     int // the one that is starting; 0: none
+	nextWant int // its workers
+	last     int // the newest number given out
+	workers  []*worker
 }
 
 // plan is what to do next.
@@ -46,12 +48,36 @@ type plan struct {
 	turned     bool // the next generation has become the current one
 }
 
-// begin starts a new generation; one that was starting is given up.
-func (f *fleet) begin() (givenUp []*worker) {
-	givenUp = f.abandon()
+// begin starts a new generation, which is to have that many workers. One that is
+// starting must have been abandoned before.
+func (f *fleet) begin(want int) (generation int) {
 	f.last++
-	f.next = f.last
-	return givenUp
+	f.next, f.nextWant = f.last, want
+	return f.next
+}
+
+// newest is the generation that is starting, else the current one.
+func (f *fleet) newest() int {
+	if f.next != 0 {
+		return f.next
+	}
+	return f.current
+}
+
+// wanted is how many workers the newest generation should have.
+func (f *fleet) wanted() int {
+	if f.next != 0 {
+		return f.nextWant
+	}
+	return f.want
+}
+
+// resize changes how many there should be, of whatever generation.
+func (f *fleet) resize(want int) {
+	f.want = want
+	if f.next != 0 {
+		f.nextWant = want
+	}
 }
 
 // abandon gives up the generation that is starting and returns its workers.
@@ -78,10 +104,7 @@ func (f *fleet) of(generation int) []*worker {
 // enough others serve: the new generation is whole, or a spent one's replacement
 // is there.
 func (f *fleet) decide() plan {
-	p := plan{generation: f.current}
-	if f.next != 0 {
-		p.generation = f.next
-	}
+	p, want := plan{generation: f.newest()}, f.wanted()
 	var boots, serves, spent []*worker
 	for _, w := range f.of(p.generation) {
 		switch {
@@ -93,19 +116,19 @@ func (f *fleet) decide() plan {
 			boots = append(boots, w)
 		}
 	}
-	p.spawn = max(0, f.want-len(boots)-len(serves))
-	if f.next != 0 && len(serves)+len(spent) >= f.want {
+	p.spawn = max(0, want-len(boots)-len(serves))
+	if f.next != 0 && len(serves)+len(spent) >= want {
 		for _, w := range f.workers {
 			if w.generation != f.next && w.phase != draining {
 				p.retire = append(p.retire, w)
 			}
 		}
-		f.current, f.next, p.turned = f.next, 0, true
+		f.current, f.want, f.next, p.turned = f.next, want, 0, true
 	}
-	p.retire = append(p.retire, take(spent, len(serves)+len(spent)-f.want)...)
+	p.retire = append(p.retire, take(spent, len(serves)+len(spent)-want)...)
 	// Fewer are wanted: first those that do not serve yet, then the oldest.
 	slices.Reverse(boots)
-	p.retire = append(p.retire, take(append(boots, serves...), len(boots)+len(serves)-f.want)...)
+	p.retire = append(p.retire, take(append(boots, serves...), len(boots)+len(serves)-want)...)
 	return p
 }
 
@@ -113,6 +136,7 @@ func take(all []*worker, n int) []*worker {
 	return all[:max(0, min(n, len(all)))]
 }
 
+// find returns the worker of a process that was not reaped yet.
 func (f *fleet) find(pid int) *worker {
 	for _, w := range f.workers {
 		if w.pid == pid && !w.reaped {
@@ -124,6 +148,19 @@ func (f *fleet) find(pid int) *worker {
 
 func (f *fleet) remove(gone *worker) {
 	f.workers = slices.DeleteFunc(f.workers, func(w *worker) bool { return w == gone })
+}
+
+// any tells whether a generation has workers, those that drain included.
+func (f *fleet) any(generation int) bool {
+	return slices.ContainsFunc(f.workers, func(w *worker) bool { return w.generation == generation })
+}
+
+// whole tells whether the current generation has all its workers, and no other is
+// starting.
+func (f *fleet) whole() bool {
+	ours := f.of(f.current)
+	return f.next == 0 && len(ours) == f.want &&
+		!slices.ContainsFunc(ours, func(w *worker) bool { return w.phase != serving })
 }
 
 // count returns how many are in a phase.

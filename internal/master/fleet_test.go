@@ -12,7 +12,7 @@ import (
 // fleetOf reads "1s 1d 2b*": generation, phase (booting, serving, draining), and
 // whether it is spent. The pids are 1, 2, 3...
 func fleetOf(text string, want, current, next int) *fleet {
-	f := &fleet{want: want, current: current, next: next, last: max(current, next)}
+	f := &fleet{want: want, current: current, next: next, nextWant: want, last: max(current, next)}
 	for i, word := range strings.Fields(text) {
 		f.workers = append(f.workers, &worker{
 			pid: i + 1, generation: int(word[0] - '0'),
@@ -62,6 +62,12 @@ func TestDecide(t *testing.T) {
 		{"all are spent, one replacement", "1s* 1s* 1s 1b", 2, 1, 0, "spawn 0 of 1, retire [1], turned false"},
 		{"a spent one died", "1s 1b", 2, 1, 0, "spawn 0 of 1, retire [], turned false"},
 		{"spent during a reload", "1s* 1s 2b 2b", 2, 1, 2, "spawn 0 of 2, retire [], turned false"},
+		{"nothing is there before the first begins", "", 0, 0, 0, "spawn 0 of 0, retire [], turned false"},
+		{"the first generation", "1b", 2, 0, 1, "spawn 1 of 1, retire [], turned false"},
+		{"the first generation is whole", "1s 1s", 2, 0, 1, "spawn 0 of 1, retire [], turned true"},
+		{"none are wanted", "1s 1b 1s*", 0, 1, 0, "spawn 0 of 1, retire [3 2 1], turned false"},
+		{"none are wanted, none are there", "", 0, 1, 0, "spawn 0 of 1, retire [], turned false"},
+
 		{"the new one is spent at once", "1s 2s*", 1, 1, 2, "spawn 1 of 2, retire [1], turned true"},
 	} {
 		if got := fleetOf(tt.workers, tt.want, tt.current, tt.next).decide().String(); got != tt.plan {
@@ -81,11 +87,12 @@ func TestDecideNeverGoesBelow(t *testing.T) {
 			return int(state >> 33 % uint64(n))
 		}
 		act := func() {
+			want := f.wanted()
 			before, p := f.count(serving), f.decide()
 			for _, w := range p.retire {
 				w.to(draining)
 			}
-			if after := f.count(serving); after < min(before, f.want) {
+			if after := f.count(serving); after < min(before, want) {
 				t.Fatalf("seed %d: %d serve of %d wanted, before it was %d", seed, after, f.want, before)
 			}
 			for range p.spawn {
@@ -106,11 +113,12 @@ func TestDecideNeverGoesBelow(t *testing.T) {
 					f.remove(w)
 				}
 			case 5:
-				for _, w := range f.begin() {
+				for _, w := range f.abandon() {
 					w.to(draining)
 				}
+				f.begin(1 + random(4))
 			case 6:
-				f.want = 1 + random(4)
+				f.resize(1 + random(4))
 			}
 		}
 		for range 20 {
@@ -130,16 +138,45 @@ func TestDecideNeverGoesBelow(t *testing.T) {
 	}
 }
 
-func TestBeginGivesUpTheReloadBefore(t *testing.T) {
+func TestAbandon(t *testing.T) {
 	f := fleetOf("1s 2b 2s", 2, 1, 2)
-	if got := f.begin(); len(got) != 2 || got[0].pid != 2 || got[1].pid != 3 || f.next != 3 {
-		t.Errorf("gave up %v, next %d", got, f.next)
+	if got := f.abandon(); len(got) != 2 || got[0].pid != 2 || got[1].pid != 3 || f.next != 0 || f.current != 1 {
+		t.Errorf("gave up %v, %+v", got, f)
 	}
-	if got := f.abandon(); len(got) != 0 || f.next != 0 || f.current != 1 {
-		t.Errorf("abandoned %v, %+v", got, f)
+	if got := f.abandon(); len(got) != 0 {
+		t.Errorf("abandoned %v", got)
 	}
-	if f.begin(); f.next != 4 {
-		t.Errorf("generation %d was given out twice", f.next)
+	if n := f.begin(5); n != 3 || f.next != 3 {
+		t.Errorf("generation %d, next %d, want a new number", n, f.next)
+	}
+	// The old ones' number comes back with them.
+	if f.wanted() != 5 || f.newest() != 3 {
+		t.Errorf("wanted %d of %d", f.wanted(), f.newest())
+	}
+	if f.abandon(); f.wanted() != 2 || f.newest() != 1 {
+		t.Errorf("wanted %d of %d after the reload was given up", f.wanted(), f.newest())
+	}
+}
+
+func TestResize(t *testing.T) {
+	f := fleetOf("1s 1s", 2, 1, 0)
+	f.begin(4)
+	if f.resize(3); f.wanted() != 3 || f.want != 3 {
+		t.Errorf("%+v", f)
+	}
+	f = fleetOf("1s 1s", 2, 1, 0)
+	if !f.whole() {
+		t.Error("two of two serve")
+	}
+	f.workers[1].phase = booting
+	if f.whole() {
+		t.Error("one does not serve yet")
+	}
+	if f.remove(f.workers[1]); f.whole() {
+		t.Error("one is gone")
+	}
+	if f.resize(1); !f.whole() {
+		t.Error("one of one serves")
 	}
 }
 
@@ -181,8 +218,8 @@ func TestJoin(t *testing.T) {
 		t.Errorf("without a master: %v, %v", l, err)
 	}
 	for _, value := range []string{"", "x", "-1", "900"} {
-		t.Setenv(variable, value)
-		if _, err := Join(nil); err == nil || !strings.Contains(err.Error(), variable) {
+		t.Setenv(workerVariable, value)
+		if _, err := Join(nil); err == nil || !strings.Contains(err.Error(), workerVariable) {
 			t.Errorf("%q: error %v", value, err)
 		}
 	}

@@ -7,29 +7,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
-)
-
-// variable tells a process that it is a worker, and how many listeners it has:
-// descriptors from 3 on. The line to the master is the one after them.
-const variable = "GOWSGI_WORKER"
-
-const firstFD = 3
-
-// message is what a worker tells its master: one line of JSON each.
-type message struct {
-	Kind string // one of the following
-	Code int    `json:",omitempty"` // of failed: the exit code
-	Text string `json:",omitempty"` // of failed: what to print; of ready: what it runs
-}
-
-const (
-	kindReady    = "ready"    // it accepts from now on
-	kindFailed   = "failed"   // it cannot serve, and ends
-	kindSpent    = "spent"    // it has served enough, and goes on until it is told to go
-	kindDraining = "draining" // somebody else told it to go
 )
 
 // process is what the master holds of a worker.
@@ -39,10 +18,49 @@ type process struct {
 	failure *message      // set before read is closed
 	deadBy  time.Time     // killed then; zero: not told to go yet
 	started time.Time
+	heard   time.Time // when it last said anything
+	beat    Beat      // the last one, but Wait is the longest of beats
+	beats   int       // since the last tick
+	reopen  bool      // it is to get SIGUSR1 as soon as it serves
 }
 
-// spawn starts this program anew with the same arguments.
-func (m *Master) spawn(generation int) error {
+// spawn starts a worker; false: it could not.
+func (m *Master) spawn(g *generation, number int) bool {
+	m.age++
+	w := &worker{age: m.age, generation: number}
+	line, theirs, err := newLine()
+	if err != nil {
+		m.failed(w, &BootError{Code: 1, Text: err.Error()}, true)
+		return false
+	}
+	now := time.Now()
+	w.process = process{line: line, read: make(chan struct{}), started: now, heard: now}
+	m.fleet.workers = append(m.fleet.workers, w)
+	if g.Spawn == nil {
+		pid, err := m.fork(g, theirs)
+		theirs.Close()
+		return m.started(w, g, pid, err)
+	}
+	g.pending++
+	request := SpawnRequest{Age: w.age, Workers: m.fleet.wanted(), Line: theirs, Listeners: slices.Clone(g.listeners)}
+	go func() {
+		g.spawning.Lock()
+		pid, err := g.Spawn(request)
+		g.spawning.Unlock()
+		theirs.Close()
+		m.post(func() {
+			g.pending--
+			if !m.started(w, g, pid, err) {
+				g.broken = true
+			}
+			m.reap() // what was left while pending
+		})
+	}()
+	return true
+}
+
+// newLine makes a line to a worker. Its two ends are not inherited by others.
+func newLine() (ours net.Conn, theirs *os.File, err error) {
 	syscall.ForkLock.RLock()
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
@@ -51,50 +69,90 @@ func (m *Master) spawn(generation int) error {
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return fmt.Errorf("making the line to a worker: %w", err)
+		return nil, nil, fmt.Errorf("making the line to a worker: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "worker"), os.NewFile(uintptr(pair[1]), "master")
-	defer theirs.Close()
-	defer ours.Close() // line is a copy
-	line, err := net.FileConn(ours)
-	if err != nil {
-		return fmt.Errorf("making the line to a worker: %w", err)
+	f := os.NewFile(uintptr(pair[0]), "worker")
+	defer f.Close() // ours is a copy
+	theirs = os.NewFile(uintptr(pair[1]), "master")
+	if ours, err = net.FileConn(f); err != nil {
+		theirs.Close()
+		return nil, nil, fmt.Errorf("making the line to a worker: %w", err)
 	}
-	files := append([]uintptr{0, 1, 2}, m.listeners...)
-	pid, err := syscall.ForkExec(program(), m.Args, &syscall.ProcAttr{
-		Env:   append(slices.Clone(m.Env), variable+"="+strconv.Itoa(len(m.listeners))),
-		Files: append(files, uintptr(pair[1])),
-	})
-	if err != nil {
-		line.Close()
-		return fmt.Errorf("starting a worker: %w", err)
-	}
-	w := &worker{pid: pid, generation: generation}
-	w.process = process{line: line, read: make(chan struct{}), started: time.Now()}
-	m.fleet.workers = append(m.fleet.workers, w)
-	m.Log.Debug("started a worker", "worker", pid)
-	go m.listen(w)
-	return nil
+	return ours, theirs, nil
 }
 
-// program is this one's file; after an upgrade in place, the old one, which the
-// kernel still has.
-func program() string {
-	const self = "/proc/self/exe"
+// fork starts this program anew with the same arguments.
+func (m *Master) fork(g *generation, line *os.File) (pid int, err error) {
+	files := append([]uintptr{0, 1, 2}, g.listeners...)
+	return syscall.ForkExec(thisProgram(), m.Args, &syscall.ProcAttr{
+		Dir:   m.folder(),
+		Env:   append(slices.Clone(m.Env), workerVariable+"="+strconv.Itoa(len(g.listeners))),
+		Files: append(files, line.Fd()),
+		Sys:   &syscall.SysProcAttr{Credential: g.Credential},
+	})
+}
+
+// folder is where the master was started, by name: it may be a link that a new
+// release has moved. "": it is not there any more.
+func (m *Master) folder() string {
+	if _, err := os.Stat(m.dir); err != nil {
+		return ""
+	}
+	return m.dir
+}
+
+const self = "/proc/self/exe"
+
+// thisProgram is the file that runs: if another has taken its place, the old one,
+// which the kernel still has, since a worker must speak its master's language.
+func thisProgram() string {
 	path, err := os.Executable()
 	if err != nil {
 		return self
 	}
-	if _, err := os.Stat(path); err != nil {
+	there, err := os.Stat(path)
+	if err != nil {
+		return self
+	}
+	if running, err := os.Stat(self); err == nil && !os.SameFile(there, running) {
 		return self
 	}
 	return path
 }
 
-// listen passes on what a worker says, until its line ends.
-func (m *Master) listen(w *worker) {
+// started takes what starting a worker gave; false: nothing.
+func (m *Master) started(w *worker, g *generation, pid int, err error) bool {
+	switch {
+	case err != nil:
+		w.process.line.Close()
+		m.fleet.remove(w)
+		if w.phase != draining && !m.stopping {
+			m.failed(w, &BootError{Code: 1, Text: fmt.Sprintf("starting a worker: %v", err)}, true)
+		}
+		return false
+	case !slices.Contains(m.fleet.workers, w): // it took too long
+		w.process.line.Close()
+		_ = syscall.Kill(pid, syscall.SIGKILL) // not reaped yet: reap leaves it while a Spawn is under way
+		return true
+	}
+	w.pid, w.process.heard = pid, time.Now()
+	m.Log.Debug("started a worker", "worker", pid)
+	go m.listen(w, g.Settings)
+	if w.phase == draining {
+		m.kill(w, syscall.SIGTERM)
+	}
+	return true
+}
+
+// listen sends a worker its settings and passes on what it says, until its line
+// ends.
+func (m *Master) listen(w *worker, settings []byte) {
 	defer close(w.process.read)
 	defer w.process.line.Close()
+	_ = w.process.line.SetWriteDeadline(time.Now().Add(settingsLimit))
+	if _, err := w.process.line.Write(append(slices.Clone(settings), '\n')); err != nil {
+		return // it has ended, or will when it misses the settings
+	}
 	in := json.NewDecoder(w.process.line)
 	for {
 		var msg message
@@ -105,7 +163,36 @@ func (m *Master) listen(w *worker) {
 			w.process.failure = &msg
 			continue
 		}
-		m.events <- event{worker: w, message: msg}
+		m.post(func() { m.happened(w, msg) })
+	}
+}
+
+// happened takes a worker's word.
+func (m *Master) happened(w *worker, msg message) {
+	w.process.heard = time.Now()
+	switch {
+	case w.phase == draining:
+	case msg.Kind == kindAlive && msg.Beat != nil:
+		b := *msg.Beat
+		if w.process.beats > 0 {
+			b.Wait = max(b.Wait, w.process.beat.Wait)
+		}
+		w.process.beat = b
+		w.process.beats++
+	case msg.Kind == kindReady:
+		w.to(serving)
+		w.process.started = time.Now()
+		m.what = msg.Text
+		m.Log.Debug("a worker serves", "worker", w.pid)
+		if w.process.reopen {
+			m.kill(w, syscall.SIGUSR1)
+		}
+	case msg.Kind == kindSpent:
+		m.Log.Info("replacing a worker that "+msg.Text, "worker", w.pid)
+		w.spent = true
+	case msg.Kind == kindDraining:
+		w.to(draining)
+		w.process.deadBy = time.Now().Add(m.of(w).Grace)
 	}
 }
 
@@ -117,26 +204,56 @@ const lastWords = 200 * time.Millisecond
 func (m *Master) ended(w *worker, status syscall.WaitStatus) {
 	_ = w.process.line.SetReadDeadline(time.Now().Add(lastWords)) // fails on a closed one, which is fine
 	<-w.process.read
-	m.events <- event{worker: w, ended: true, status: status}
+	m.post(func() {
+		g := m.of(w)
+		m.fleet.remove(w)
+		m.lost(w, status)
+		m.hook(g, call{name: ChildExit, args: Child{PID: w.pid, Age: w.age}})
+	})
 }
 
-// reap collects what has ended: workers, and as the container's first process
-// orphans too.
+// reap collects what has ended: workers, a successor, and as a subreaper or the
+// container's first process orphans too. While Begin runs, it may wait for programs
+// that it has started, and while a worker is being started, nobody knows its number:
+// then only what is known is collected.
 func (m *Master) reap() {
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		if err == syscall.EINTR {
-			continue
+	pending := m.beginning
+	for _, g := range m.generations {
+		pending = pending || g.pending > 0
+	}
+	if !pending {
+		for m.wait(-1) {
 		}
-		if err != nil || pid <= 0 {
-			return
-		}
-		if w := m.fleet.find(pid); w != nil {
-			w.reaped = true
-			go m.ended(w, status)
+		return
+	}
+	for _, w := range m.fleet.workers {
+		if w.pid != 0 && !w.reaped {
+			m.wait(w.pid)
 		}
 	}
+	if m.successor != 0 {
+		m.wait(m.successor)
+	}
+}
+
+// wait collects a process that has ended, -1 for any; false: there is none.
+func (m *Master) wait(which int) bool {
+	var status syscall.WaitStatus
+	pid, err := syscall.Wait4(which, &status, syscall.WNOHANG, nil)
+	switch {
+	case err == syscall.EINTR:
+		return m.wait(which)
+	case err != nil || pid <= 0:
+		return false
+	case pid == m.successor:
+		m.successorEnded(status)
+		return true
+	}
+	if w := m.fleet.find(pid); w != nil {
+		w.reaped = true
+		go m.ended(w, status)
+	}
+	return true
 }
 
 // tell tells a worker to go, and decides when it is killed if it does not.
@@ -152,7 +269,7 @@ func (m *Master) tell(w *worker, s syscall.Signal, limit time.Duration) {
 }
 
 func (m *Master) kill(w *worker, s syscall.Signal) {
-	if !w.reaped {
+	if w.pid != 0 && !w.reaped {
 		_ = syscall.Kill(w.pid, s) // our child, not reaped: it is there
 	}
 }
@@ -166,78 +283,4 @@ func describe(status syscall.WaitStatus) string {
 		return text
 	}
 	return "exit status " + strconv.Itoa(status.ExitStatus())
-}
-
-// Link is a worker's line to its master.
-type Link struct {
-	Listeners []net.Listener
-	line      net.Conn
-	gone      chan struct{}
-}
-
-// Join returns the line to the master if this process was started as a worker,
-// else nil. It takes the variable away, so that what the application starts is no
-// worker.
-func Join(fromFD func(int) (net.Listener, error)) (*Link, error) {
-	text, ok := os.LookupEnv(variable)
-	if !ok {
-		return nil, nil
-	}
-	os.Unsetenv(variable)
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil || n < 0 {
-		return nil, fmt.Errorf("%s is what a master sets for its workers: unset it", variable)
-	}
-	syscall.CloseOnExec(firstFD + n)
-	f := os.NewFile(uintptr(firstFD+n), "master")
-	if f == nil {
-		return nil, fmt.Errorf("%s: no descriptor %d", variable, firstFD+n)
-	}
-	line, err := net.FileConn(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s is what a master sets for its workers: unset it: %w", variable, err)
-	}
-	f.Close()
-	l := &Link{line: line, gone: make(chan struct{})}
-	for fd := firstFD; fd < firstFD+n; fd++ {
-		listener, err := fromFD(fd)
-		if err != nil {
-			return nil, fmt.Errorf("the master's listener: %w", err)
-		}
-		l.Listeners = append(l.Listeners, listener)
-	}
-	go func() {
-		var one [1]byte
-		for {
-			if _, err := line.Read(one[:]); err != nil {
-				close(l.gone)
-				return
-			}
-		}
-	}()
-	return l, nil
-}
-
-// Gone is closed when the master has ended, however it did.
-func (l *Link) Gone() <-chan struct{} { return l.gone }
-
-// Ready tells that this worker accepts, and what it runs.
-func (l *Link) Ready(what string) { l.say(message{Kind: kindReady, Text: what}) }
-
-// Failed tells that this worker cannot serve; the caller ends with the code.
-func (l *Link) Failed(code int, text string) {
-	l.say(message{Kind: kindFailed, Code: code, Text: text})
-}
-
-// Spent asks to be replaced.
-func (l *Link) Spent() { l.say(message{Kind: kindSpent}) }
-
-// Draining tells that this worker ends although the master may not have said so.
-func (l *Link) Draining() { l.say(message{Kind: kindDraining}) }
-
-func (l *Link) say(m message) {
-	text, err := json.Marshal(m)
-	if err == nil {
-		_, _ = l.line.Write(append(text, '\n')) // a master that is gone shows in Gone
-	}
 }

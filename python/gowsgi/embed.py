@@ -79,17 +79,21 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names) and ``deferred`` (bool): ``configure`` will be called
-            with what it takes once that is known.
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``) and ``deferred``
+            (bool): ``configure`` will be called with what it takes once that is
+            known.
 
     Raises:
         SetupError: If the folder cannot be entered.
+        LogError: If the log configuration is of no use.
     """
     from json import loads
 
     options: dict[str, Any] = loads(options_json)
     _server.guard.install(options.get("owned_signals") or ())
     if _server.is_set_up:
+        _server.errors.use(options.get("error_fd", 2))
+        _use_logs(options)
         return
     _server.is_set_up = True
     _server.alarm.guard()
@@ -100,6 +104,7 @@ def setup(options_json: str) -> None:
     _flush_at_line_ends()
     if not options.get("deferred"):
         configure(options)
+        _use_logs(options)
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -267,6 +272,13 @@ def _flush_at_line_ends() -> None:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         except Exception:  # None where the descriptor was closed
             pass
+
+
+def _use_logs(options: dict[str, Any]) -> None:
+    if options.get("logs"):
+        from gowsgi import logs
+
+        logs.setup(options["logs"])
 
 
 def _enter(folder: str) -> str:

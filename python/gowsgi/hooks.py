@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from gowsgi import logs
 from gowsgi.apps import AppError
 from gowsgi.config import Config
 from gowsgi.errors import summarize
@@ -63,11 +64,18 @@ class Hooks:
         """Takes what the configuration file says."""
         self._config, self._known, self.functions = config, known, config.hooks
 
-    def settle(self, values: Mapping[str, Any]) -> Cfg:
-        """Takes the final settings and returns them as hooks see them."""
+    def settle(self, values: Mapping[str, Any], app: str) -> None:
+        """Takes the final settings, and the application's spec if it is not among them.
+
+        Raises:
+            LogError: If the log configuration is of no use.
+        """
+        self.server.app.app_uri = app
+        if uri := app or values.get("wsgi_app"):
+            values = {**values, "default_proc_name": uri}
         cfg = Cfg(values, self._config, self._known)
         self.server.settle(cfg)
-        return cfg
+        logs.configure(cfg)
 
     def run(self, name: str, args: Mapping[str, Any]) -> None:
         """Runs a hook that gunicorn runs in its master.

@@ -73,7 +73,7 @@ class Alarm:
 
         faulthandler.dump_traceback_later = dump_traceback_later
         faulthandler.cancel_dump_traceback_later = cancel_dump_traceback_later
-        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork)
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork, after_in_child=self._after_fork)
 
     def wind(self, seconds: float, fd: int) -> bool:
         """Has all stacks written to a descriptor, unless it is wound up again in time.

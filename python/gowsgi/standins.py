@@ -72,13 +72,14 @@ class Cfg:
         self.env_orig = os.environ.copy()
 
     def __getattr__(self, name: str) -> Any:
+        # By way of the dict: a copy that is being made has no settings yet.
         try:
-            return self.settings[name].value
+            return self.__dict__["settings"][name].value
         except KeyError:
             raise AttributeError(f"there is no setting {name!r}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.settings:
+        if name in self.__dict__.get("settings", ()):
             self.settings[name].value = value
         else:
             object.__setattr__(self, name, value)
@@ -156,72 +157,6 @@ def _address(text: str) -> Any:
     if not colon or not port.isdigit():
         host, port = text, "8000"
     return host.strip("[]").lower() or "0.0.0.0", int(port)
-
-
-class Log:
-    """``server.log`` and ``worker.log``: gunicorn's Logger.
-
-    Attributes:
-        error_log: The logger "gunicorn.error".
-        access_log: The logger "gunicorn.access".
-    """
-
-    def __init__(self, cfg: Cfg) -> None:
-        """Creates it; a logger that nobody has configured writes to stderr."""
-        import logging
-
-        self.cfg = cfg
-        self.error_log = logging.getLogger("gunicorn.error")
-        self.access_log = logging.getLogger("gunicorn.access")
-        level = getattr(logging, str(cfg.loglevel or "info").upper(), logging.INFO)
-        for logger, least in ((self.error_log, level), (self.access_log, logging.INFO)):
-            if logger.handlers:
-                continue
-            logger.propagate = False
-            logger.setLevel(least)
-            logger.addHandler(_stderr_handler())
-
-    def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Logs at this level, as the other methods do at theirs."""
-        self.error_log.critical(msg, *args, **kwargs)
-
-    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """See critical."""
-        self.error_log.error(msg, *args, **kwargs)
-
-    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """See critical."""
-        self.error_log.warning(msg, *args, **kwargs)
-
-    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """See critical."""
-        self.error_log.info(msg, *args, **kwargs)
-
-    def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """See critical."""
-        self.error_log.debug(msg, *args, **kwargs)
-
-    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Logs an error with the traceback of the exception that is being handled."""
-        self.error_log.exception(msg, *args, **kwargs)
-
-    def log(self, lvl: int | str, msg: object, *args: object, **kwargs: Any) -> None:
-        """Logs at a level given by its number or name."""
-        import logging
-
-        number = lvl if isinstance(lvl, int) else getattr(logging, lvl.upper(), logging.INFO)
-        self.error_log.log(number, msg, *args, **kwargs)
-
-
-def _stderr_handler() -> Any:
-    import logging
-
-    from gowsgi.embed import base_environ
-
-    handler = logging.StreamHandler(base_environ()["wsgi.errors"])
-    form = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
-    handler.setFormatter(logging.Formatter(form, "[%Y-%m-%d %H:%M:%S %z]"))
-    return handler
 
 
 class App:
@@ -304,7 +239,7 @@ class Worker:
         exitcode: How it ended, in ``child_exit``: as ``multiprocessing`` has it.
     """
 
-    log: Log
+    log: Any
     wsgi: Callable[..., Any]
 
     def __init__(self, server: Server, age: int) -> None:
@@ -367,7 +302,7 @@ class Server:
         address: What is bound, as ``cfg.address``.
     """
 
-    log: Log
+    log: Any
     LISTENERS: list[Listener]
 
     master_name = "Master"
@@ -392,7 +327,9 @@ class Server:
 
     def __getattr__(self, name: str) -> Any:
         if name == "log":
-            self.log = Log(self.cfg)
+            from gowsgi import logs
+
+            self.log = logs.logger()
             return self.log
         if name == "LISTENERS":
             self.LISTENERS = [Listener(fd) for fd in self._descriptors]
@@ -412,7 +349,6 @@ class Server:
         self.num_workers = cfg._get("workers") or 1
         self.timeout = cfg._get("timeout")
         self.proc_name = cfg.proc_name
-        self.__dict__.pop("log", None)
 
     def update(self, args: Mapping[str, Any]) -> None:
         """Takes what the master says of itself and its workers with a request."""

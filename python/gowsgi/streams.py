@@ -75,6 +75,11 @@ class ErrorStream(io.TextIOBase):
         """Returns the descriptor, for subprocesses and faulthandler."""
         return self._fd
 
+    def use(self, fd: int) -> None:
+        """Writes to another descriptor from now on."""
+        self.flush()
+        self._fd = fd
+
     def after_fork(self) -> None:
         """Frees the child of a fork from a lock that another thread held."""
         self._lock = RLock()

@@ -13,7 +13,7 @@ import signal
 import socket
 from time import monotonic, sleep
 
-from gowsgi import config, embed, errors
+from gowsgi import config, embed, errors, logs
 from gowsgi.hooks import HookError, Hooks
 
 TYPE_CHECKING = False
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, BinaryIO, NoReturn
 
-# A packet is never longer than what the kernel lets a sender have unread.
-_PACKET = 1 << 20
+    from gowsgi.standins import Worker
+
+# The kernel lets a sender have some 200 KiB unread.
+_PACKET = 256 << 10
+_ANSWER = 128 << 10
 _FILES = 253  # the kernel's bound of descriptors in one packet
 _SHORT = 16384  # of a traceback that makes an answer too long
 
@@ -66,7 +69,6 @@ def _ignore(signum: int, frame: object) -> None:
 class _Zygote:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PACKET)
         self._known: dict[str, str] = {}
         self.hooks = Hooks(os.getppid())
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -74,6 +76,7 @@ class _Zygote:
             "settings": self._settings,
             "load": self._load,
             "hook": self._hook,
+            "reopen": self._reopen,
         }
 
     def serve(self) -> str:
@@ -121,15 +124,16 @@ class _Zygote:
     def _send(self, answer: dict[str, Any]) -> None:
         from json import dumps
 
+        text = dumps(answer).encode()
+        if len(text) > _ANSWER:
+            error = answer.get("error") or {"type": "", "message": "the answer is too long", "traceback": ""}
+            error["message"] = error["message"][:_SHORT]
+            error["traceback"] = error["traceback"][-_SHORT:]
+            text = dumps({"error": error}).encode()
         try:
-            self._socket.send(dumps(answer).encode())
+            self._socket.send(text)
         except ConnectionError:
             pass  # the next read finds the end
-        except OSError:  # EMSGSIZE
-            error = answer.get("error") or {"type": "", "message": "the answer is too long", "hint": None}
-            error["message"] = error["message"][:_SHORT]
-            error["traceback"] = error.get("traceback", "")[-_SHORT:]
-            self._socket.send(dumps({"error": error}).encode())
 
     def _config(self, request: dict[str, Any]) -> dict[str, Any]:
         self._known = request["known"]
@@ -138,8 +142,8 @@ class _Zygote:
         return {"settings": found.settings, "hooks": sorted(found.hooks)}
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.hooks.settle(request["settings"])
         embed.configure(request["options"])
+        self.hooks.settle(request["settings"], request.get("app", ""))
         return {}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -155,19 +159,49 @@ class _Zygote:
         self.hooks.run(request["name"], request.get("args") or {})
         return {}
 
+    def _reopen(self, request: dict[str, Any]) -> dict[str, Any]:
+        logs.reopen()
+        return {}
+
     def _fork(self, request: dict[str, Any], files: list[int]) -> int:
         if not files:
             raise ValueError("a fork takes the worker's line to the master")
         self.hooks.server.listen(files[1:])
-        worker = self.hooks.before_fork(request["age"], request)
+        try:
+            pid = self._fork_worker(self.hooks.before_fork(request["age"], request))
+        finally:
+            if self.hooks.worker is None:
+                self.hooks.server.listen(())
+        if pid == 0 and request.get("account"):
+            _become(request["account"])
+        return pid
+
+    def _fork_worker(self, worker: Worker) -> int:
         embed.before_exit()  # both processes would write what is buffered
-        pid = _fork_for_master()
-        if pid:
-            self.hooks.server.add(worker, pid)
+        # What the master sends to the worker as soon as it knows it must not meet
+        # the handlers of this process.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
+        try:
+            pid = _fork_for_master()
+            if pid:
+                self.hooks.server.add(worker, pid)
+            else:
+                self._socket.close()
+                self.hooks.become(worker)
             return pid
-        self._socket.close()
-        self.hooks.become(worker)
-        return 0
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _become(account: dict[str, Any]) -> None:
+    """Takes on a user and groups for good; ends the process if that is not allowed."""
+    try:
+        os.setgroups(account["groups"] or [])
+        os.setgid(account["gid"])
+        os.setuid(account["uid"])
+    except OSError as exc:
+        os.write(2, f"gowsgi: a worker cannot become user {account['uid']}: {exc.strerror}\n".encode())
+        os._exit(1)
 
 
 def _describe(exc: BaseException) -> dict[str, Any]:
@@ -187,18 +221,12 @@ def _fork_for_master() -> int:
     """
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", 0) as numbers, os.fdopen(writer, "wb", 0) as number:
-        # What the master sends to the worker as soon as it knows it must not meet
-        # the handlers of this process.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
-        try:
-            between = os.fork()
-            if between == 0:
-                _fork_and_leave(number)
-                return 0
-            number.close()
-            return _number_of_child(numbers, between)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        between = os.fork()
+        if between == 0:
+            _fork_and_leave(number)
+            return 0
+        number.close()
+        return _number_of_child(numbers, between)
 
 
 def _fork_and_leave(number: BinaryIO) -> None:

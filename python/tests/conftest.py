@@ -1,3 +1,4 @@
+import ctypes
 import json
 import os
 import subprocess
@@ -57,3 +58,20 @@ def project(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if not name.startswith("gowsgi"):
             del sys.modules[name]
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@pytest.fixture
+def master(tmp_path):
+    """The master of a zygote; the workers become this process's children."""
+    from masters import Master
+
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    paths = os.pathsep.join([str(PYTHON_DIR), str(tmp_path)])
+    master = Master(tmp_path, {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"})
+    yield master
+    master.close()
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

@@ -137,8 +137,9 @@ def test_requests_of_all_kinds(serve: Serve, threads: int) -> None:
 def test_forks_beside_busy_threads(serve: Serve, tmp_path: Path) -> None:
     server = serve("embedded:app", threads=8, env={"E2E_LOG": str(tmp_path / "log")})
     requests.get(f"{server.url}/context-get", timeout=20)
+    workers = server.workers
     hammer(server, [fork, command, context, context])
-    assert proc.tree(server.pid) == [server.pid]
+    assert proc.tree(server.pid) == [server.pid, *workers]
     assert server.stop() == 0
     assert not re.search("panic|fatal error|SIGSEGV", server.stderr)
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from conftest import Serve
     from support.server import Server
 
-GRACEFUL = [signal.SIGTERM, signal.SIGINT]
-
 
 class Pending:
     """A request that is under way in a thread."""
@@ -53,13 +51,12 @@ def busy(server: Server, seconds: float) -> Pending:
     return pending
 
 
-@pytest.mark.parametrize("number", GRACEFUL)
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_running_request_is_completed(serve: Serve, number: signal.Signals, threads: int) -> None:
+def test_a_running_request_is_completed(serve: Serve, threads: int) -> None:
     server = serve("raw:app", threads=threads)
     started = time.monotonic()
     pending = busy(server, 3)
-    server.signal(number)
+    server.signal(signal.SIGTERM)
     time.sleep(0.5)
     with pytest.raises((requests.ConnectionError, requests.Timeout)):
         requests.get(f"{server.url}/", timeout=0.5)
@@ -182,10 +179,12 @@ def test_no_process_and_no_port_stays(serve: Serve) -> None:
         probe.bind((HOST, server.port))
 
 
-def test_atexit_handlers_run(serve: Serve) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_atexit_handlers_run(serve: Serve, number: signal.Signals) -> None:
     server = serve("atexit_app:app")
     assert requests.get(server.url, timeout=10).status_code == 200
-    assert server.stop() == 0
+    server.signal(number)
+    assert server.wait() == 0
     server.wait_log("goodbye from atexit")
 
 

@@ -1,4 +1,4 @@
-"""Unix sockets, inherited descriptors, and what tells the system: with one process and under a master."""
+"""Unix sockets, inherited descriptors, and what tells the system: with one worker and with two."""
 
 from __future__ import annotations
 

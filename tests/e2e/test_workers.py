@@ -64,7 +64,7 @@ def workers(server: Server, count: int) -> list[int]:
     """Return the workers' pids once there are that many."""
 
     def there() -> list[int] | None:
-        pids = [pid for pid in proc.children(server.pid) if proc.alive(pid)]
+        pids = server.workers
         return pids if len(pids) == count else None
 
     return proc.wait_for(there, 15, f"{count} workers")
@@ -101,16 +101,16 @@ def test_requests_are_spread(start: Start) -> None:
         pytest.fail("one worker got everything")
 
 
-def test_the_master_has_no_python(start: Start) -> None:
-    server = start("-w", "2")
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_master_has_no_python(start: Start, count: int) -> None:
+    server = start("-w", str(count))
     assert "libpython" not in Path(f"/proc/{server.pid}/maps").read_text()
-    assert all("libpython" in Path(f"/proc/{pid}/maps").read_text() for pid in workers(server, 2))
+    assert all("libpython" in Path(f"/proc/{pid}/maps").read_text() for pid in workers(server, count))
 
 
-def test_one_worker_is_one_process(start: Start) -> None:
+def test_one_worker(start: Start) -> None:
     server = start()
-    assert who(server) == {"pid": server.pid, "release": "1", "multiprocess": False, "n": None}
-    assert proc.children(server.pid) == []
+    assert who(server) == {"pid": workers(server, 1)[0], "release": "1", "multiprocess": False, "n": None}
 
 
 def test_web_concurrency(serve: Serve, release: Path) -> None:
@@ -133,12 +133,12 @@ def test_options_reach_the_workers(serve: Serve, release: Path) -> None:
 
 def test_programs_inherit_nothing(start: Start) -> None:
     """Listeners and the line to the master are the workers' alone."""
-    alone = requests.get(f"{start().url}/descriptors", timeout=10).json()
-    worker = requests.get(f"{start('-w2').url}/descriptors", timeout=10).json()
-    assert worker.splitlines()[0] == alone.splitlines()[0]
-    assert "GOWSGI_WORKER" not in worker
+    count, *environment = requests.get(f"{start().url}/descriptors", timeout=10).json().splitlines()
+    assert count == "4"  # 0, 1, 2, and that of the folder that ls reads
+    assert not any(line.startswith("GOWSGI_") for line in environment)
 
 
+@pytest.mark.parametrize("count", ["1", "4"])
 @pytest.mark.parametrize(
     ("app", "code", "said"),
     [
@@ -147,9 +147,9 @@ def test_programs_inherit_nothing(start: Start) -> None:
         ("raw:nosuch", 4, "nosuch"),
     ],
 )
-def test_an_application_that_fails_to_load(venv: Venv, app: str, code: int, said: str) -> None:
+def test_an_application_that_fails_to_load(venv: Venv, count: str, app: str, code: int, said: str) -> None:
     bind = f"{HOST}:{free_port()}"
-    end = finish(["run", "-w4", "--bind", bind, "--chdir", str(APPS), "--python", str(venv.python), app])
+    end = finish(["run", "-w", count, "--bind", bind, "--chdir", str(APPS), "--python", str(venv.python), app])
     assert end.code == code, end.stderr
     assert end.stderr.count("cannot load the application") == 1, end.stderr
     assert end.stderr.count("Traceback (most recent call last)") <= 1, end.stderr
@@ -241,7 +241,7 @@ def test_hup_with_code_that_does_not_load(start: Start, release: Path) -> None:
 def test_a_worker_that_is_replaced_finishes_a_slow_request(start: Start) -> None:
     server = start("-w2")
     old = workers(server, 2)
-    slow = threading.Thread(target=ask_at_once, args=(server, "/sleep?s=2", 1))
+    slow = threading.Thread(target=ask_at_once, args=(server, "/sleep?s=6", 1))
     slow.start()
     server.wait_log("^sleeping ")
     server.signal(signal.SIGHUP)
@@ -288,8 +288,36 @@ def test_max_requests_of_one_worker(start: Start) -> None:
     proc.wait_for(lambda: who(server)["pid"] != pids[0], 10, "another worker")
 
 
+def test_a_stuck_worker_is_replaced(start: Start) -> None:
+    """One that does not even say that it lives; Python's own hanging is another matter."""
+    server = start("-w2", "--timeout", "1")
+    first, second = workers(server, 2)
+    os.kill(first, signal.SIGSTOP)
+    server.wait_log(f"a worker is stuck: .*worker={first}", 10)
+    server.wait_log(f"a worker died; .*worker={first}", 5)
+    assert second in workers(server, 2)
+    assert who(server)["pid"] in workers(server, 2)
+    assert server.stop() == 0
+
+
+def test_more_workers_while_requests_wait(start: Start) -> None:
+    server = start("--max-workers", "3")
+    assert who(server)["multiprocess"] is True
+    with ThreadPoolExecutor(8) as pool:
+        until = time.monotonic() + 25
+        while len(server.workers) < 3:
+            assert time.monotonic() < until, server.stderr
+            list(pool.map(lambda _: requests.get(f"{server.url}/sleep?s=0.3", timeout=20), range(16)))
+    server.wait_log("starting more workers: workers=2")
+    server.wait_log("starting more workers: workers=3")
+    server.signal(signal.SIGTTIN)
+    server.signal(signal.SIGTTOU)
+    workers(server, 2)
+    assert server.stop() == 0
+
+
 def test_ttin_and_ttou(start: Start) -> None:
-    server = start("-w1", "--max-requests", "100000")
+    server = start("-w1")
     for number, count in [("TTIN", 2), ("TTIN", 3), ("TTOU", 2), ("TTOU", 1), ("TTOU", 1)]:
         server.signal(signal.Signals[f"SIG{number}"])
         workers(server, count)
@@ -342,10 +370,11 @@ def test_term_lets_requests_finish(start: Start) -> None:
     assert not any(proc.alive(pid) for pid in pids)
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("signals", [["TERM", "TERM"], ["INT"], ["QUIT"]])
-def test_quick_ends(start: Start, signals: list[str]) -> None:
-    server = start("-w2")
-    pids = workers(server, 2)
+def test_quick_ends(start: Start, count: int, signals: list[str]) -> None:
+    server = start("-w", str(count))
+    pids = workers(server, count)
     with Wire(server.port) as wire:
         wire.get("/sleep?s=20")
         server.wait_log("^sleeping ")

@@ -153,6 +153,11 @@ class Server:
         return self._process.pid
 
     @property
+    def workers(self) -> list[int]:
+        """The pids of the processes that serve, below the master."""
+        return [pid for pid in proc.children(self.pid) if proc.alive(pid)]
+
+    @property
     def stdout(self) -> str:
         """What stdout has received so far."""
         return self._stdout.read_text(errors="replace")

@@ -227,7 +227,7 @@ def _request(environ, number):
         name = key.removeprefix("HTTP_").replace("_", "-").title()
         if key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value not in ("", None):
             lines.append(f"{name}: {value}")
-        elif key.startswith("HTTP_") and name not in ("Host", "Connection"):
+        elif key.startswith("HTTP_") and name not in ("Host", "Connection") and value is not None:
             lines.append(f"{name}: {value}")
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
         if "HTTP_TRANSFER_ENCODING" not in environ:

@@ -1,0 +1,3 @@
+package listen
+
+const soReusePort = 15 // asm-generic/socket.h; package syscall lacks it on this system
