@@ -29,8 +29,9 @@ type Options struct {
 	ErrorFD      int      `json:"error_fd"` // where wsgi.errors goes; stays the caller's
 	Threads      int      `json:"threads"`  // how many executors Serve starts
 	MultiProcess bool     `json:"multiprocess"`
-	OwnedSignals []string `json:"owned_signals"`  // the application must not replace these
-	Logs         any      `json:"logs,omitempty"` // see gowsgi.logs.setup
+	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these
+	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
+	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any

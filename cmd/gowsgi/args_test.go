@@ -16,6 +16,7 @@ import (
 	"github.com/gowsgi/gowsgi/bridge/http1"
 	"github.com/gowsgi/gowsgi/internal/accesslog"
 	"github.com/gowsgi/gowsgi/internal/logs"
+	"github.com/gowsgi/gowsgi/internal/reload"
 	"github.com/gowsgi/gowsgi/wsgi"
 	"github.com/hashicorp/go-hclog"
 	"github.com/urfave/cli/v2"
@@ -99,8 +100,9 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048}, logs: logsOf("myapp:app", hclog.Info),
-		graceful: 30 * time.Second, limits: bridge.DefaultLimits(),
+		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, logs: logsOf("myapp:app", hclog.Info),
+		processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048, reload: reloading{engine: reload.Auto}},
+		graceful:  30 * time.Second, limits: bridge.DefaultLimits(),
 		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
@@ -135,7 +137,8 @@ func TestEveryFlag(t *testing.T) {
 		"--header-map", "refuse", "--forwarded-allow-ips", "10.0.0.0/8", "--forwarder-headers", "remote_user",
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
 		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
-		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups")
+		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups",
+		"--reload", "--reload-engine", "poll", "--reload-extra-file", "templates/*.html", "--reload-extra-file", "gone", "-c", "conf.py")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,11 +157,13 @@ func TestEveryFlag(t *testing.T) {
 			SecureScheme: []wsgi.SchemeField{{Name: "x-proto", HTTPS: "tls"}}, Host: true,
 		},
 		debug: true,
-		watch: watchConfig{timeout: 16 * time.Second, stuck: time.Minute},
+		watch: watchConfig{timeout: 16 * time.Second, stuck: time.Minute, reload: true},
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
+			reload: reloading{on: true, engine: reload.Poll, extra: []string{"templates/*.html", "gone", "conf.py"}},
 		},
+		warnings: []string{"--reload-extra-file: there is no gone yet"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -26,7 +26,7 @@ func checkCommand(stdout, _ io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			in, _, err := loadApp(c.Context, cfg, nil, nil)
+			in, _, err := loadApp(c.Context, cfg, nil, nil, nil)
 			if err != nil {
 				return err
 			}

@@ -61,6 +61,7 @@ type processes struct {
 	timeout     time.Duration
 	umask       int
 	pidFile     string
+	reload      reloading
 	daemon      bool
 	keepOutput  bool
 	backlog     int
@@ -105,7 +106,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		debug: v.Bool("debug_errors"),
 		watch: watchConfig{
 			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
-			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"),
+			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"), reload: v.Bool("reload"),
 		},
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
@@ -116,6 +117,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
 		},
 	}
+	cfg.reload, cfg.warnings = newReloading(v)
 	if path := v.String("pythonpath"); path != "" {
 		cfg.pythonPath = strings.Split(path, ",")
 	}

@@ -65,6 +65,7 @@ type workerSettings struct {
 	App    string           `json:"app"`
 	Values *settings.Values `json:"values"`
 	Python *pyembed.Python  `json:"python,omitempty"`
+	Dir    string           `json:"dir"` // where the master was started
 }
 
 // read makes a generation of the settings, and of the configuration file if there is
@@ -118,7 +119,7 @@ func (cmd *command) fill(g *generation) error {
 // prepare makes the generation ready for its first worker: with --preload the
 // application is imported here.
 func (cmd *command) prepare(g *generation, reload bool) error {
-	preload := g.values.Bool("preload_app") || g.values.Bool("check_config")
+	preload := g.values.Bool("preload_app") && !g.cfg.reload.on || g.values.Bool("check_config")
 	if preload && g.zygote == nil {
 		if err := cmd.startZygote(g); err != nil {
 			return err
@@ -147,7 +148,7 @@ func (cmd *command) startZygote(g *generation) error {
 		return err
 	}
 	g.python = py
-	options := pyembed.Options{Argv: os.Args[:1], ErrorFD: 2, OwnedSignals: ownedSignals}
+	options := pyembed.Options{Argv: os.Args[:1], ErrorFD: 2, OwnedSignals: ownedSignals, Reload: g.values.Bool("reload")}
 	g.zygote, err = pyembed.StartZygote(py, options, os.Args, cmd.env)
 	return err
 }
@@ -265,7 +266,11 @@ func (g *generation) spawn(account *service.Account) func(master.SpawnRequest) (
 
 // forWorkers is what each worker reads first: the settings.
 func (g *generation) forWorkers() ([]byte, error) {
-	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python})
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("finding out where this is: %w", err)
+	}
+	return json.Marshal(workerSettings{App: g.app, Values: g.values, Python: g.python, Dir: dir})
 }
 
 // end lets the zygote run its exit functions.

@@ -18,8 +18,9 @@ var ownedSignals = []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGURG"}
 
 // loadApp starts Python and imports the application. Its errors carry exit codes.
 // py is nil where nobody has looked for an interpreter yet; Python's loggers get what
-// l, which may be nil, has for them.
-func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs) (*pyembed.Interpreter, pyembed.App, error) {
+// l, which may be nil, has for them. With r an application that does not load has a
+// stand-in.
+func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs, r *reloader) (*pyembed.Interpreter, pyembed.App, error) {
 	if py == nil {
 		var err error
 		if py, err = pyembed.Find(ctx, cfg.python, cfg.dir); err != nil {
@@ -29,6 +30,7 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs)
 	options := pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
 		ErrorFD: 2, Threads: cfg.threads, MultiProcess: cfg.multiProcess(), OwnedSignals: ownedSignals,
+		Reload: r != nil,
 	}
 	if l != nil {
 		options.ErrorFD = l.ErrorFD()
@@ -49,7 +51,9 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs)
 	}
 	app, err := in.Load(cfg.app)
 	if err != nil {
-		return nil, 0, bootError(cfg.app, err)
+		if app, err = r.standIn(in, bootError(cfg.app, err)); err != nil {
+			return nil, 0, err
+		}
 	}
 	if err := in.Hook("post_worker_init"); err != nil {
 		return nil, 0, hookError("post_worker_init", err)

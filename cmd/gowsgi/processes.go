@@ -175,6 +175,9 @@ func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 	for _, w := range g.warnings {
 		l.log.Warn(w)
 	}
+	if g.cfg.reload.on && !reload {
+		l.log.Warn("--reload is for development: clients see the traceback of an application that does not load")
+	}
 	least, most, err := g.cfg.scale()
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 			if link != nil {
 				return work(link, stdout, stderr)
 			}
+			defer keepTerminal()()
 			l, err := newLeader(stdout, stderr) // before --env changes the environment
 			if err != nil {
 				return err
@@ -61,7 +62,8 @@ type place struct {
 	prepare   func(prepare) prepare // nil: as it is
 	serving   func(*pyembed.Python) // called when requests are accepted
 	stopping  func()                // called when no more are
-	unwell    func(reason string)   // asks for a replacement
+	unwell    func(reason string)   // asks to be replaced; the reason goes on with "a worker that"
+	reload    *reloader             // nil: the application's files are not watched
 }
 
 // serve loads the application, and serves it until a signal says stop.
@@ -88,18 +90,24 @@ func (p *place) serve(cfg *config) error {
 		return fmt.Errorf("starting to watch the threads: %w", err)
 	}
 	defer w.stop()
+	p.reload.follow(in)
 	p.serving(in.Python)
-	select {
-	case s := <-p.signals:
-		p.stopping()
-		return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
-	case tell := <-w.over:
-		p.stopping()
-		return p.leave(srv, tell)
-	case err := <-executors:
-		return fmt.Errorf("starting the threads: %w", err)
-	case err := <-ended:
-		return fmt.Errorf("accepting connections: %w", err)
+	for {
+		select {
+		case s := <-p.signals:
+			p.stopping()
+			return p.stop(cfg, srv, in, w, executors, s.(syscall.Signal))
+		case tell := <-w.over:
+			p.stopping()
+			return p.leave(srv, tell)
+		case err := <-executors:
+			if err != nil {
+				return fmt.Errorf("starting the threads: %w", err)
+			}
+			executors = nil // every thread is lost: w.over will tell
+		case err := <-ended:
+			return fmt.Errorf("accepting connections: %w", err)
+		}
 	}
 }
 
@@ -108,7 +116,7 @@ func (p *place) serve(cfg *config) error {
 func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pyembed.App, stopped bool, err error) {
 	loaded := make(chan struct{})
 	go func() {
-		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs)
+		in, app, err = loadApp(context.Background(), cfg, p.python, p.logs, p.reload)
 		close(loaded)
 	}()
 	select {
@@ -166,8 +174,12 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}()
 	err := srv.Shutdown(ctx)
 	srv.Pool.Stop()
-	if err != nil {
-		log.Warn("some requests did not finish", "requests", srv.Pool.Stats().Busy, "cause", err)
+	busy := srv.Pool.Stats().Busy - int64(in.Lost())
+	if err != nil && busy > 0 || errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("some requests did not finish", "requests", busy, "cause", err)
+	}
+	if err != nil && busy > 0 {
+		return nil // Python may still be running them: the process ends without it
 	}
 	if err := w.rest(ctx, executors); err != nil {
 		log.Warn("leaving the application, without its exit handlers", "cause", err)

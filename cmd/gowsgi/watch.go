@@ -21,6 +21,7 @@ type watchConfig struct {
 	stuck       time.Duration // the interpreter runs nothing
 	maxRSS      int64         // bytes of memory
 	maxLifetime time.Duration
+	reload      bool // Python is asked for the application's files
 }
 
 const (
@@ -46,21 +47,19 @@ type watch struct {
 	stop  func() // returns when nothing of this runs any more: what has happened is in the log
 }
 
-// startWatch begins what cfg asks for; unwell may be nil.
+// startWatch begins what cfg asks for.
 func startWatch(cfg watchConfig, in *pyembed.Interpreter, pool *bridge.Pool, log hclog.Logger, unwell func(reason string)) (*watch, error) {
 	w := &watch{watchConfig: cfg, in: in, pool: pool, log: log, over: make(chan func([]bridge.Stall), 1), told: make(chan struct{})}
 	var asked sync.Once
 	w.unwell = func(reason string) {
-		if unwell != nil {
-			asked.Do(func() { unwell(reason) })
-		}
+		asked.Do(func() { unwell(reason) })
 	}
 	w.stop = sync.OnceFunc(func() {
 		for _, stop := range w.stops {
 			stop()
 		}
 		given := true
-		w.end.Do(func() { given = false })
+		w.end.Do(func() { given = false }) // nor will it be
 		if given {
 			select {
 			case <-w.told:
@@ -69,7 +68,7 @@ func startWatch(cfg watchConfig, in *pyembed.Interpreter, pool *bridge.Pool, log
 		}
 	})
 	_, hooks := pyembed.Adopted()
-	if cfg.timeout > 0 || cfg.stuck > 0 || hooks {
+	if cfg.timeout > 0 || cfg.stuck > 0 || cfg.reload || hooks {
 		if err := in.Watch(); err != nil {
 			return nil, err
 		}
@@ -193,6 +192,9 @@ func (w *watch) whileStopping() {
 func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	// Idle threads need a moment to end, however quick the stop is to be.
+	var late <-chan time.Time
+	over := ctx.Done()
 	for {
 		select {
 		case <-executors:
@@ -202,7 +204,9 @@ func (w *watch) rest(ctx context.Context, executors <-chan error) error {
 			return nil
 		case <-w.told:
 			return errStuck
-		case <-ctx.Done():
+		case <-over:
+			over, late = nil, time.After(200*time.Millisecond)
+		case <-late:
 			return errBusy
 		case <-tick.C:
 			// Another in the place of a lost one may wait for Python as long as that.

@@ -82,12 +82,17 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 			signals <- syscall.SIGTERM
 		}
 	}()
+	files, err := cfg.reload.start(link, told.Dir, log)
+	if err != nil {
+		return err
+	}
 	p := &place{
-		log: log, logs: l, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
+		log: log, logs: l, reload: files, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
 		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
 		stopping: func() {
 			draining.Store(true)
 			link.Draining()
+			files.stop()
 		},
 		unwell: link.Unwell,
 	}

@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"internal/logs":      {"bridge", "internal/accesslog", "internal/queue", "internal/statsd", "internal/syslog"},
 	"internal/master":    {},
 	"internal/queue":     {},
+	"internal/reload":    {},
 	"internal/service":   {},
 	"internal/settings":  {},
 	"internal/statsd":    {"internal/queue"},
@@ -37,7 +38,7 @@ var mayImport = map[string][]string{
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
 	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/listen", "internal/logs", "internal/master",
-		"internal/service", "internal/settings", "internal/statsd", "internal/syslog", "pyembed", "python"},
+		"internal/reload", "internal/service", "internal/settings", "internal/statsd", "internal/syslog", "pyembed", "python"},
 	"internal/deps": {},
 }
 
@@ -48,6 +49,7 @@ var outside = map[string][]string{
 	"internal/logs":   {"github.com/hashicorp/go-hclog"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
 	"internal/queue":  {"github.com/hashicorp/go-hclog"},
+	"internal/reload": {"github.com/fsnotify/fsnotify", "github.com/hashicorp/go-hclog"},
 	"internal/statsd": {"github.com/hashicorp/go-hclog"},
 	"internal/syslog": {"github.com/hashicorp/go-hclog"},
 }

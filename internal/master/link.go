@@ -26,7 +26,8 @@ const firstFD = 3
 type message struct {
 	Kind string // one of the following
 	Code int    `json:",omitempty"` // of failed: the exit code
-	Text string `json:",omitempty"` // of failed: what to print; of ready: what it runs; of spent: why
+	Text string `json:",omitempty"` // of failed and broken: what to print; of ready: what it runs; of spent: why; of changed: the file
+	At   int64  `json:",omitempty"` // of changed: the file's time
 	Beat *Beat  `json:",omitempty"` // of alive
 }
 
@@ -36,6 +37,8 @@ const (
 	kindFailed   = "failed"   // it cannot serve, and ends
 	kindSpent    = "spent"    // it is to be replaced, and goes on until it is told to go
 	kindDraining = "draining" // somebody else told it to go
+	kindChanged  = "changed"  // a file of its application was saved
+	kindBroken   = "broken"   // it will serve, but only the reason why its application does not load
 )
 
 const (

@@ -28,7 +28,7 @@ type Master struct {
 	// is accepted. The numbers are those of other masters with the same listeners, 0
 	// where there is none: the sockets' files are still theirs then.
 	Stopping func(successor, predecessor int)
-	// Reopen is called at SIGUSR1, before the workers get it.
+	// Reopen is called at SIGUSR1, before the workers get it; nil: nothing is.
 	Reopen func()
 
 	Daemon      bool   // a WINCH is meant: it cannot come from a terminal
@@ -50,8 +50,9 @@ type Master struct {
 	beginning   bool      // Begin runs
 	again       bool      // a reload was asked for when it could not begin
 	what        string    // the last worker's own description
-	upgrading   bool      // a successor is about to be started
-	successor   int       // the process of a new master, 0: none
+	saved       saved
+	upgrading   bool // a successor is about to be started
+	successor   int  // the process of a new master, 0: none
 	stopping    bool
 	beginBy     time.Time // when stopping: a Begin that runs on is left then
 	result      error
@@ -352,7 +353,9 @@ func (m *Master) number(g *generation) {
 
 // reopen has all open their logs anew.
 func (m *Master) reopen() {
-	m.Reopen()
+	if m.Reopen != nil {
+		m.Reopen()
+	}
 	for _, w := range m.fleet.workers {
 		if w.phase == booting { // it may not yet be able to take the signal
 			w.process.reopen = true

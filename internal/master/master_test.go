@@ -229,13 +229,38 @@ func TestReload(t *testing.T) {
 			t.Errorf("release %s", release)
 		}
 	}
-	p.expect(`hook nworkers_changed of two: {"new":2,"old":1}`, 1)
+	p.wait(`hook nworkers_changed of two: {"new":2,"old":1}`)
 	p.expect("hook when_ready", 1)
 	p.expect("^serving", 1)
 	p.expect("child_exit of one", 1)
 	p.signal(syscall.SIGTERM)
 	if p.end(); len(p.lines("^end of")) != 2 || len(p.lines("on_exit of two")) != 1 {
 		t.Errorf("ends %q", p.lines("^(end of|hook on_exit).*"))
+	}
+}
+
+// TestReloadWithOtherListeners: those that nobody needs any more are closed.
+func TestReloadWithOtherListeners(t *testing.T) {
+	p := start(t, testPlan{Workers: 1, Release: "one"})
+	p.wait("^serving")
+	before := p.addr
+	p.set(testPlan{Workers: 1, Release: "two", Rebind: true, BootFails: true})
+	p.signal(syscall.SIGHUP)
+	p.wait("the reload failed")
+	p.wait("^end of two")
+	dropped := p.lines(`^listening on \S+`)[1]
+	p.set(testPlan{Workers: 1, Release: "three", Rebind: true})
+	p.signal(syscall.SIGHUP)
+	p.wait("^end of one")
+	for _, addr := range []string{before, strings.TrimPrefix(dropped, "listening on ")} {
+		if c, err := net.DialTimeout("tcp", addr, patience); err == nil {
+			c.Close()
+			t.Errorf("somebody still listens on %s", addr)
+		}
+	}
+	p.addr = strings.TrimPrefix(p.lines(`^listening on \S+`)[2], "listening on ")
+	if _, release := p.ask("who"); release != `"three"` {
+		t.Errorf("release %s", release)
 	}
 }
 
@@ -378,7 +403,7 @@ func TestScalesWithTheLoad(t *testing.T) {
 	p.ask("wait")
 	p.wait("requests wait: starting more workers: workers=2")
 	p.workers(2)
-	p.expect(`hook nworkers_changed of one: {"new":2,"old":1}`, 1)
+	p.wait(`hook nworkers_changed of one: {"new":2,"old":1}`)
 	p.signal(syscall.SIGTTIN) // not above Max
 	p.signal(syscall.SIGHUP)  // what the load needs stays
 	p.wait("reloaded: workers=2")
@@ -528,7 +553,7 @@ func TestWindDownOfADaemon(t *testing.T) {
 	p.wait("^serving")
 	p.signal(syscall.SIGWINCH)
 	p.workers(0)
-	p.expect(`hook nworkers_changed of one: {"new":0,"old":2}`, 1)
+	p.wait(`hook nworkers_changed of one: {"new":0,"old":2}`)
 	p.signal(syscall.SIGTTIN)
 	p.workers(1)
 	p.signal(syscall.SIGHUP)

@@ -190,6 +190,10 @@ func (m *Master) happened(w *worker, msg message) {
 	case msg.Kind == kindSpent:
 		m.Log.Info("replacing a worker that "+msg.Text, "worker", w.pid)
 		w.spent = true
+	case msg.Kind == kindChanged:
+		m.changed(msg)
+	case msg.Kind == kindBroken:
+		m.broken(w, msg)
 	case msg.Kind == kindDraining:
 		w.to(draining)
 		w.process.deadBy = time.Now().Add(m.of(w).Grace)

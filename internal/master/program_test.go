@@ -38,6 +38,7 @@ type testPlan struct {
 	Spawn             bool   // workers are started by another process, and adopted
 	SpawnFails        bool   // all but the first
 	SlowHook          string // the name of one that takes two seconds
+	Rebind            bool   // the workers get a new listener
 	Daemon            bool
 }
 
@@ -77,15 +78,7 @@ func masterProgram() int {
 		file = os.NewFile(FirstFD, pass)
 		env = os.Environ() // without the variable
 	} else {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			panic(err)
-		}
-		if file, err = l.(*net.TCPListener).File(); err != nil {
-			panic(err)
-		}
-		say("listening on %s", l.Addr())
-		l.Close()
+		file = testListener()
 	}
 	var spawned atomic.Int64
 	m := &Master{
@@ -96,6 +89,9 @@ func masterProgram() int {
 			time.Sleep(p.BeginTakes)
 			if p.BeginFails != "" {
 				return nil, &BootError{Code: 7, Text: p.BeginFails}
+			}
+			if p.Rebind {
+				file = testListener()
 			}
 			g := &Generation{
 				Files: []*os.File{file}, Pass: "some listener", Workers: p.Workers, MinWorkers: p.Min, MaxWorkers: p.Max,
@@ -132,6 +128,20 @@ func masterProgram() int {
 	}
 	say("stopped: %v", err)
 	return 0
+}
+
+func testListener() *os.File {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(os.Stderr, "listening on %s\n", l.Addr())
+	return file
 }
 
 // spawnThroughAnother has a process start a worker and end: the worker is an orphan,
@@ -230,6 +240,10 @@ func answer(c net.Conn, link *Link, wait *atomic.Int64) {
 		wait.Store(1000)
 	case "spent":
 		link.Spent()
+	case "saved", "saved again":
+		link.Changed("/srv/app.py", time.Unix(0, int64(len(line))))
+	case "broken":
+		link.Broken("SyntaxError: here")
 	}
 	fmt.Fprintf(c, "%d %s\n", os.Getpid(), link.Settings)
 }

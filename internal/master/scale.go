@@ -20,11 +20,8 @@ const (
 	// longWait, in milliseconds, is above what a burst of small requests takes to
 	// be served, and below what users notice.
 	longWait   = 100
-	pressedFor = 3 // shorter peaks are over before a new worker has imported the application
-	// calmFor: a beat sees a moment, so one without idle workers among so many tells
-	// that they are needed: four that are busy 6 tenths of the time are left alone in
-	// 98 of 100 cases, and become three within minutes at 3 tenths.
-	calmFor = 30
+	pressedFor = 3  // shorter peaks are over before a new worker has imported the application
+	calmFor    = 30 // RATIONALE.md, "When are there more workers, when fewer?"
 )
 
 // next returns how many there should be. It is to be called once a second while

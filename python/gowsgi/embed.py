@@ -33,9 +33,11 @@ __all__ = [
     "configure",
     "describe_error",
     "dump_stacks",
+    "failure",
     "format_exception",
     "info",
     "load",
+    "new_files",
     "open_body",
     "ping",
     "register_thread",
@@ -62,6 +64,7 @@ class _Server:
         self.alarm = stacks.Alarm()
         self.threads = 1
         self.multiprocess = False
+        self.failure: apps.AppError | None = None
         self.is_set_up = False
         self.hooks: Hooks | None = None
 
@@ -79,7 +82,8 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names), ``logs`` (see ``gowsgi.logs.setup``) and ``deferred``
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``reload``
+            (bool): the app's files are edited all the time, and ``deferred``
             (bool): ``configure`` will be called with what it takes once that is
             known.
 
@@ -91,6 +95,10 @@ def setup(options_json: str) -> None:
 
     options: dict[str, Any] = loads(options_json)
     _server.guard.install(options.get("owned_signals") or ())
+    if options.get("reload"):
+        from gowsgi import reload
+
+        reload.keep_no_fresh_bytecode()
     if _server.is_set_up:
         _server.errors.use(options.get("error_fd", 2))
         _use_logs(options)
@@ -131,7 +139,28 @@ def load(spec: str) -> Callable[..., Any]:
     Where a configuration file has been read it may be loaded already, and comes
     with the request hooks around it.
     """
-    return apps.load(spec) if _server.hooks is None else _server.hooks.load(spec)
+    apps.parse(spec)  # an error in it is not the app's, and no save mends it
+    if _server.hooks is None or _server.failure is not None:  # gowsgi.reload's in its place
+        load = apps.load
+    else:
+        load = _server.hooks.load
+    try:
+        return load(spec)
+    except apps.AppError as exc:
+        _server.failure = exc
+        raise
+
+
+def failure() -> apps.AppError | None:
+    """Returns why the app did not load, or None."""
+    return _server.failure
+
+
+def new_files(known: str) -> str:
+    """Returns the app's files; see ``gowsgi.reload.new_files``. One thread at a time."""
+    from gowsgi import reload
+
+    return reload.new_files(known)
 
 
 def use_hooks(hooks: Hooks) -> None:

@@ -13,7 +13,7 @@ from _thread import allocate_lock, start_new_thread  # as they are before an app
 from os import read
 from select import POLLIN, poll
 
-from gowsgi.logs import has_config, setting
+from gowsgi.logs import has_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,16 +54,16 @@ def set_up(cfg: Any, errors: ErrorStream, access: ErrorStream, own_class: Any) -
     """
     error_log, access_log = loggers()
     error_log.propagate = access_log.propagate = False
-    error_log.setLevel(LEVELS.get(str(setting(cfg, "loglevel")).lower(), logging.INFO))
+    error_log.setLevel(LEVELS.get(str(cfg.loglevel).lower(), logging.INFO))
     access_log.setLevel(logging.INFO)
     _add(error_log, errors, _formatter(cfg, ERROR_FORMAT))
-    if setting(cfg, "accesslog"):
+    if cfg.accesslog:
         _add(access_log, access, _formatter(cfg, "%(message)s"))
     if own_class is not None:
         from gowsgi.logconfig import make
 
         return make(own_class, cfg)
-    if setting(cfg, "syslog"):
+    if cfg.syslog:
         from gowsgi.logconfig import add_syslog
 
         add_syslog(cfg)
@@ -152,7 +152,7 @@ def loggers() -> tuple[logging.Logger, logging.Logger]:
 
 
 def _formatter(cfg: Any, form: str) -> logging.Formatter:
-    if setting(cfg, "log_json"):
+    if cfg.log_json:
         from gowsgi.logconfig import JSONFormatter
 
         return JSONFormatter()

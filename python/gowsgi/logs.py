@@ -78,11 +78,11 @@ def configure(cfg: Any) -> None:
         LogError: See ``setup``; also if a log cannot be opened.
     """
     for name, stream in (("errorlog", _logs.errors), ("accesslog", _logs.access)):
-        path = setting(cfg, name)
+        path = getattr(cfg, name)
         if path and path != "-":
             fd = _open(os.path.abspath(path))
             stream.use(fd)
-            if name == "errorlog" and setting(cfg, "capture_output"):
+            if name == "errorlog" and cfg.capture_output:
                 os.dup2(fd, 1)
                 os.dup2(fd, 2)
     _settle(cfg)
@@ -124,19 +124,14 @@ def set_up() -> None:
     _read_lines()
 
 
-def setting(cfg: Any, name: str) -> Any:
-    """Returns a setting, None if there is none of that name."""
-    return getattr(cfg, name, None)
-
-
 def has_config(cfg: Any) -> bool:
     """Tells whether there is a log configuration."""
-    return any(setting(cfg, name) for name in ("logconfig", "logconfig_dict", "logconfig_json"))
+    return bool(cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json)
 
 
 def own_class(cfg: Any) -> Any:
     """Returns the logger class that a configuration names, or None for the server's."""
-    wanted = setting(cfg, "logger_class")
+    wanted = cfg.logger_class
     name = f"{wanted.__module__}.{wanted.__qualname__}" if isinstance(wanted, type) else wanted
     return None if name in _DEFAULT_CLASSES else wanted
 

@@ -112,6 +112,9 @@ class SignalGuard:
         # The checks of CPython's signal_signal_impl, in its order and words.
         if threading.get_ident() != threading.main_thread().ident:
             raise ValueError("signal only works in main thread of the main interpreter")
+        if sys._getframe(2).f_globals.get("__name__") == "pdb":
+            # For Ctrl-C at `continue`; without one it goes on as on another thread.
+            raise ValueError(f"{_name(number)} is the server's")
         checked = _as_handler(handler)
         previous = self._handlers.get(number, signal.SIG_DFL)
         self._handlers[number] = checked

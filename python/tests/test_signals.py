@@ -121,6 +121,17 @@ result(logged(), real_getsignal(signal.SIGTERM) == before, got)
     assert (flags_kept, got) == (True, ["usr1"])
 
 
+def test_pdb_leaves_ctrl_c_to_the_server(run):
+    log, previous, handler = run("""
+import io, pdb
+debugger = pdb.Pdb(stdin=io.StringIO("continue\\n"), stdout=io.StringIO())
+debugger.set_trace()
+debugger = None
+result(logged(), pdb.Pdb._previous_sigint_handler, signal.getsignal(signal.SIGINT) == signal.SIG_DFL)
+""")
+    assert (log, previous, handler) == ("", None, True)
+
+
 def test_siginterrupt_and_faulthandler_leave_owned_signals_alone(run):
     log, _, unregistered, ends = run("""
 import faulthandler

@@ -181,7 +181,8 @@ def test_a_folder_that_is_a_link(serve: Serve, venv: object, tmp_path: Path, upg
     turn(link, "2")
     server.signal(signal.SIGHUP)
     server.wait_log("reloaded", 15)
-    assert requests.get(server.url, timeout=10).text == "2"
+    # The old worker may still take what has just connected.
+    proc.wait_for(lambda: requests.get(server.url, timeout=10).text == "2", 10, "the new folder's application")
     turn(link, "3")
     new = upgrade(server)
     server.wait_log(f"serving site_app:app .*pid={new}$", 20)
