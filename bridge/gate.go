@@ -3,166 +3,222 @@ package bridge
 import "time"
 
 // The gate decides how many executors are in the application at a time. With a GIL,
-// threads that all want to compute cost more than one that does: it lets one in, and
-// another only when those inside are likely to wait for something else. Two rules:
+// threads that all want to compute cost more than one that does. So the gate is narrow
+// at first: one executor enters, and another only when that has been inside with one
+// request for a tick or two and does not compute. Where that happens often the ticks
+// would cost more than the threads' fight for the GIL: the gate is opened, and now and
+// then tried narrow again.
 //
-//   - who has been inside with one request for a tick is not counted any more, so
-//     that nothing waits for longer behind a request that blocks;
-//   - the number of those that are counted, the level, follows what the executors
-//     did in the last period: up while they wait rather than compute, down when
-//     their computing fills one core.
+// The ticks also look after parked connections while no executor does.
 const (
 	gateTick   = time.Millisecond
+	gateStale  = 5 // ticks after which one that computes is not counted any more: it may do without the GIL
 	gatePeriod = 20 * time.Millisecond
-	gateProbe  = 500 * time.Millisecond // after which a lower level is tried
+	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
 
-	saturated = 0.85 // of one core: no further thread could compute more
-	waiting   = 0.3  // of the time inside spent waiting: another thread has room
+	gateRetry     = 250 * time.Millisecond // after which an open gate is tried narrow
+	gateRetryMost = 4 * time.Second
+
+	readyMost = 50 * time.Millisecond // how long a connection may wait for the executor that took it from the set
 )
 
-// Clocked is an Executor whose thread shares a lock such as Python's GIL with the
-// others. Clock returns how long the thread has computed, and for how long it could
-// have but had no core; any goroutine may call it. ok is false where the threads
-// compute side by side: then there is no gate.
-type Clocked interface {
-	Clock() (computed, delayed time.Duration, ok bool)
+// Locked is an Executor that shares a lock such as Python's GIL with the others. Running
+// tells whether its thread computes now, or would if it had a core; any goroutine may
+// call it. known is false where that cannot be told, or the threads compute side by
+// side: then there is no gate.
+type Locked interface {
+	Running() (running, known bool)
 }
 
 // gate is a Pool's; its lock guards it.
 type gate struct {
-	level int // how many fresh ones there may be; 0: no gate
-	fresh int // executors inside, for less than a tick
+	locked bool // the executors need a gate
+	narrow bool
+	inside int // executors that are counted: one more may not enter while the gate is narrow
 
 	timer *time.Timer
 	armed bool
+	polls int // the pool's at the last tick
 
-	ticked, since, probed time.Time     // the last tick, the period's start, the last probe
-	inside                time.Duration // of all executors in this period
-	computed, delayed     time.Duration // theirs at its start
+	stalls int
+	since  time.Time     // when stalls was 0
+	retry  time.Time     // when an open gate is to be tried narrow
+	wait   time.Duration // the time to the next retry
 }
 
-// admits tells whether one more may enter.
+// gated is what the gate knows of an executor.
+type gated struct {
+	counted bool
+	ticked  uint64 // the number of its request at the last tick
+	ticks   int    // for how many it is inside with that
+}
+
+// admits tells whether one more may enter, beside those who are about to be woken.
 func (g *gate) admits(waking int) bool {
-	return g.level == 0 || g.fresh+waking < g.level
+	return !g.narrow || g.inside+waking == 0
 }
 
-// enter and leave count an executor; p.mu is held.
-func (p *Pool) enter(s *slot, x *Exchange) {
-	s.begin(x)
-	s.number++
-	p.gate.fresh++
-}
-
-func (p *Pool) leave(s *slot) (done *Exchange) {
-	done = s.x
-	if done != nil && !s.stale {
-		p.gate.fresh--
+// count and uncount keep the number of those inside; p.mu is held.
+func (p *Pool) count(s *slot) {
+	if !s.counted {
+		s.counted = true
+		p.gate.inside++
 	}
-	s.x, s.stale = nil, false
+}
+
+func (p *Pool) uncount(s *slot) (done *Exchange) {
+	if s.counted {
+		s.counted = false
+		p.gate.inside--
+	}
+	done, s.x = s.x, nil
 	return done
 }
 
-// gateOpens begins with the gate when the first executor that needs it comes; p.mu
-// is held.
-func (p *Pool) gateOpens(e Executor) {
-	c, ok := e.(Clocked)
+// gateFor begins with the gate when the second executor that needs one comes; p.mu is
+// held.
+func (p *Pool) gateFor(e Executor) {
+	l, ok := e.(Locked)
 	if ok {
-		_, _, ok = c.Clock()
+		_, ok = l.Running()
 	}
-	switch {
-	case !ok:
-		p.gate.level = 0
-	case len(p.slots) == 1:
-		p.gate.level = 1
-		p.gate.timer = time.AfterFunc(time.Hour, p.tick)
-		p.gate.timer.Stop()
-	}
+	p.gate.locked = ok // all are of one kind
+	p.gate.narrow = ok && len(p.slots) > 1
 }
 
-// watchGate starts the ticks, since a request waits although an executor is idle;
-// p.mu is held.
-func (p *Pool) watchGate() {
+// startTicks is called when a request may have to wait for a tick; p.mu is held.
+func (p *Pool) startTicks() {
 	g := &p.gate
-	if g.armed || g.level == 0 {
+	if g.armed {
 		return
 	}
 	g.armed = true
-	now := time.Now()
-	g.ticked, g.since, g.inside = now, now, 0
-	g.computed, g.delayed = p.clocks()
-	for _, s := range p.slots {
-		s.ticked = s.number - 1
+	g.polls = p.polls
+	if g.timer == nil {
+		g.timer = time.AfterFunc(gateTick, p.tick)
+		return
 	}
 	g.timer.Reset(gateTick)
 }
 
-func (p *Pool) clocks() (computed, delayed time.Duration) {
-	for _, s := range p.slots {
-		if c, ok := s.executor.(Clocked); ok {
-			cpu, delay, _ := c.Clock()
-			computed, delayed = computed+cpu, delayed+delay
-		}
-	}
-	return computed, delayed
-}
-
-// tick lets more in where the rules say so, as long as requests wait for that.
+// tick lets in who has to wait no longer.
 func (p *Pool) tick() {
 	p.mu.Lock()
 	g := &p.gate
 	now := time.Now()
-	elapsed := now.Sub(g.ticked)
-	g.ticked = now
-	for _, s := range p.slots {
-		if s.x == nil {
-			continue
-		}
-		if !s.lost {
-			g.inside += elapsed
-		}
-		if s.ticked == s.number && !s.stale {
-			s.stale = true
-			g.fresh--
-		}
-		s.ticked = s.number
+	alive := p.lookInside()
+	opened := g.adapt(now)
+	work := p.queue.len() + p.ready.len()
+	unwatched := p.set != nil && p.set.count > 0 && p.polling == 0
+	if unwatched {
+		work = max(work, 1)
 	}
-	if now.Sub(g.since) >= gatePeriod {
-		p.adapt(now)
+	var all []chan struct{}
+	if opened {
+		all, p.idle = p.idle, nil // to wait beside each other
 	}
-	if p.queue.len() == 0 || len(p.idle) == 0 {
-		g.armed = false
-		p.mu.Unlock()
-		return
-	}
-	n := 0
-	for n < p.queue.len() && len(p.idle) > p.waking && g.admits(p.waking) {
+	wakes := 0
+	for wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
 		p.waking++
-		n++
+		wakes++
 	}
-	g.timer.Reset(gateTick)
+	var over []*conn
+	if unwatched && wakes == 0 && len(all) == 0 {
+		over = p.tend(now, alive)
+	}
+	g.polls = p.polls
+	g.armed = p.queue.len() > 0 && len(p.idle) > 0 || p.ready.len() > 0 || unwatched
+	if g.armed {
+		g.timer.Reset(gateTick)
+	}
 	p.mu.Unlock()
-	for range n {
+	for _, wake := range all {
+		wake <- struct{}{}
+	}
+	for range wakes {
 		p.wake()
+	}
+	for _, c := range over {
+		c.handOver(c.loop)
 	}
 }
 
-// adapt moves the level by what the period that ends now has shown.
-func (p *Pool) adapt(now time.Time) {
-	g := &p.gate
-	computed, delayed := p.clocks()
-	used := computed - g.computed + delayed - g.delayed
-	period := now.Sub(g.since)
-	most := len(p.slots)
+// lookInside stops counting those who have been inside for too long; it returns
+// whether any has gone on to another request, or computes.
+func (p *Pool) lookInside() (alive bool) {
+	looks := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
+	for _, s := range p.slots {
+		if s.ticked != s.number {
+			alive = true
+			s.ticked, s.ticks = s.number, 0
+			continue
+		}
+		if s.x == nil {
+			continue
+		}
+		s.ticks++
+		s.x.detach()
+		if !s.counted {
+			continue
+		}
+		if looks && s.ticks <= gateStale {
+			if running, _ := s.executor.(Locked).Running(); running {
+				alive = true
+				continue
+			}
+		}
+		s.counted = false
+		p.gate.inside--
+		if p.gate.narrow {
+			p.gate.stalls++
+		}
+	}
+	return alive
+}
+
+// adapt opens the gate or tries it narrow; it returns whether it was opened.
+func (g *gate) adapt(now time.Time) (opened bool) {
 	switch {
-	case float64(used) > saturated*float64(period):
-		g.level = max(1, g.level/2)
-		g.probed = now
-	case float64(g.inside-used) > waiting*float64(g.inside):
-		g.level = min(2*g.level, most)
+	case !g.locked:
+		return false
+	case g.narrow && g.stalls >= gateStalls:
+		g.narrow = false
+		g.wait = min(max(2*g.wait, gateRetry), gateRetryMost)
+		g.retry = now.Add(g.wait)
+		return true
+	case g.narrow && now.Sub(g.since) > gatePeriod:
+		if g.stalls == 0 && now.Sub(g.since) < 2*gatePeriod {
+			g.wait /= 2
+		}
+		g.since, g.stalls = now, 0
+	case !g.narrow && !now.Before(g.retry):
+		g.narrow = true
+		g.since, g.stalls = now, 0
 	}
-	if now.Sub(g.probed) > gateProbe {
-		g.probed = now
-		g.level = max(1, g.level-g.level/8-1)
+	return false
+}
+
+// tend takes what has come on parked connections while no executor waits for them. It
+// returns those that are to have goroutines, so that the queue's limits hold for them;
+// p.mu is held.
+func (p *Pool) tend(now time.Time, alive bool) (over []*conn) {
+	late := p.ready.len() > 0 && now.Sub(p.readySince) > readyMost
+	if alive && !late && p.polls != p.gate.polls {
+		return nil
 	}
-	g.since, g.inside, g.computed, g.delayed = now, 0, computed, delayed
+	var e events
+	for {
+		n := p.set.wait(&e, len(e), false)
+		p.note(&e, n)
+		if n < len(e) {
+			break
+		}
+	}
+	if alive && !late {
+		return nil
+	}
+	for p.ready.len() > 0 {
+		over = append(over, p.ready.pop())
+	}
+	return over
 }

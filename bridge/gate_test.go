@@ -7,15 +7,13 @@ import (
 	"time"
 )
 
-// clocked is a fake executor behind a lock that all share, so the gate is for it.
-type clocked struct {
+// locked is a fake executor behind a lock that all share, so the gate is for it.
+type locked struct {
 	app
-	computed, delayed *atomic.Int64
+	running *atomic.Bool
 }
 
-func (c clocked) Clock() (computed, delayed time.Duration, ok bool) {
-	return time.Duration(c.computed.Load()), time.Duration(c.delayed.Load()), true
-}
+func (l locked) Running() (running, known bool) { return l.running.Load(), true }
 
 // TestGateLetsAllInThatBlock: requests that wait for each other all get in.
 func TestGateLetsAllInThatBlock(t *testing.T) {
@@ -23,16 +21,16 @@ func TestGateLetsAllInThatBlock(t *testing.T) {
 	checkGoroutines(t)
 	var inside sync.WaitGroup
 	inside.Add(n)
-	var clock atomic.Int64
+	var running atomic.Bool
 	p := NewPool(PoolLimits{Queue: n})
 	var ended sync.WaitGroup
 	for range n {
 		ended.Go(func() {
-			p.Run(clocked{app(func(x *Exchange) {
+			p.Run(locked{app(func(x *Exchange) {
 				inside.Done()
 				inside.Wait()
 				_ = x.Respond(okHead(), nil, true)
-			}), &clock, &clock})
+			}), &running})
 		})
 	}
 	var all []*Exchange
@@ -64,15 +62,16 @@ func TestGateLetsAllInThatBlock(t *testing.T) {
 func TestGateIsEmptiedAtStop(t *testing.T) {
 	checkGoroutines(t)
 	const n = 100
-	var clock, served atomic.Int64
+	var served atomic.Int64
+	var running atomic.Bool
 	p := NewPool(PoolLimits{Queue: n})
 	var ended sync.WaitGroup
 	for range 4 {
 		ended.Go(func() {
-			p.Run(clocked{app(func(x *Exchange) {
+			p.Run(locked{app(func(x *Exchange) {
 				served.Add(1)
 				_ = x.Respond(okHead(), nil, true)
-			}), &clock, &clock})
+			}), &running})
 		})
 	}
 	var all []*Exchange
@@ -93,44 +92,11 @@ func TestGateIsEmptiedAtStop(t *testing.T) {
 	}
 }
 
-// TestGateLevel: where the level goes by what a period has shown.
-func TestGateLevel(t *testing.T) {
-	for _, tt := range []struct {
-		name                      string
-		level                     int
-		inside, computed, delayed time.Duration // in a period of 20 ms
-		want                      int
-	}{
-		{"one computes", 1, 20, 19, 0, 1},
-		{"one sleeps", 1, 20, 0, 0, 2},
-		{"eight sleep", 8, 160, 2, 0, 16},
-		{"all sleep", 64, 1280, 6, 0, 64},
-		{"most is sleep, the core is full", 8, 160, 19, 0, 4},
-		{"they fight for the GIL", 8, 160, 20, 0, 4},
-		{"it has half a core, the other half is somebody else's", 1, 20, 10, 9, 1},
-		{"little happens", 1, 2, 2, 0, 1},
-		{"half is waiting for a database", 1, 20, 10, 0, 2},
-	} {
-		now := time.Now()
-		var computed, delayed atomic.Int64
-		p := &Pool{gate: gate{level: tt.level, since: now.Add(-20 * time.Millisecond), probed: now, inside: tt.inside * time.Millisecond}}
-		for range 64 {
-			p.slots = append(p.slots, &slot{executor: clocked{nil, &atomic.Int64{}, &atomic.Int64{}}})
-		}
-		p.slots[0].executor = clocked{nil, &computed, &delayed}
-		computed.Store(int64(tt.computed * time.Millisecond))
-		delayed.Store(int64(tt.delayed * time.Millisecond))
-		if p.adapt(now); p.gate.level != tt.want {
-			t.Errorf("%s: from level %d to %d, want %d", tt.name, tt.level, p.gate.level, tt.want)
-		}
-	}
-}
-
 // TestNoGateWithoutAGIL: executors that compute side by side are all let in.
 func TestNoGateWithoutAGIL(t *testing.T) {
 	p := NewPool(PoolLimits{Queue: 1})
 	p.slots = append(p.slots, &slot{})
-	if p.gateOpens(app(nil)); p.gate.level != 0 || !p.gate.admits(1000) {
+	if p.gateFor(app(nil)); p.gate.narrow || !p.gate.admits(1000) {
 		t.Errorf("%+v", p.gate)
 	}
 }

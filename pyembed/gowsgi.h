@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 /* What a call brings back to Go: the next piece of an answer. Pointers hold until
  * the next call on the same thread; nothing is Go's to free but file_fd. */
@@ -59,8 +58,8 @@ typedef struct {
  * by gw_thread_new, never freed: it lives as long as the process. */
 typedef struct gw_thread {
     int index;
-    int number;      /* the system's, of the OS thread */
-    clockid_t clock; /* of the time that it computes */
+    int stat;   /* a descriptor of what the system says of the OS thread */
+    bool noted; /* there is one */
     PyThreadState *ts;
     uint64_t serial; /* of the present request; stale callables are told by it */
     bool active;     /* between gw_start and the end of the request */
@@ -133,10 +132,10 @@ gw_thread *gw_thread_new(int index, int notify_fd);
 /* Gives the calling thread a Python thread state and a name in threading. */
 int gw_thread_start(gw_thread *t, const char *name, char **error);
 gw_thread *gw_thread_at(int index);
-/* Notes the calling thread's number and clock, for gw_thread_clock. */
+/* Opens what the system says of the calling thread, for gw_thread_running. */
 void gw_thread_note(gw_thread *t);
-/* Nanoseconds that the thread has computed; -1 if unknown. Any thread. */
-long long gw_thread_clock(gw_thread *t);
+/* Whether the thread computes, or would if it had a core; -1 if unknown. Any thread. */
+int gw_thread_running(gw_thread *t);
 /* The calling thread as threading.get_ident() has it. */
 unsigned long gw_thread_ident(void);
 /* Whether the thread has come into Python for its gw_call: until then, whoever has

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/gowsgi/gowsgi/bridge"
@@ -21,14 +20,13 @@ import (
 // request it serves. All but drainOutbox runs on its own goroutine, which is
 // locked to the OS thread.
 type thread struct {
-	c         *C.gw_thread
-	index     int
-	ident     uint64 // as threading.get_ident() has it; set before Run
-	app       App
-	report    Reporter
-	parallel  bool     // it shares no GIL with the others
-	schedstat string   // the file of its Clock
-	notify    *os.File // the outbox's end of the pipe; held so that it stays open
+	c        *C.gw_thread
+	index    int
+	ident    uint64 // as threading.get_ident() has it; set before Run
+	app      App
+	report   Reporter
+	parallel bool     // it shares no GIL with the others
+	notify   *os.File // the outbox's end of the pipe; held so that it stays open
 
 	// mu orders what the application's write() sends (drainOutbox) with what the
 	// thread itself passes on.
@@ -62,22 +60,10 @@ func (t *thread) call(function string, argument *string) (string, error) {
 	return takeText(out), nil
 }
 
-// Clock implements bridge.Clocked. delayed is Linux's (schedstat), where it is kept.
-func (t *thread) Clock() (computed, delayed time.Duration, ok bool) {
-	n := C.gw_thread_clock(t.c)
-	if n < 0 || t.parallel {
-		return 0, 0, false
-	}
-	if t.schedstat == "" {
-		t.schedstat = fmt.Sprintf("/proc/self/task/%d/schedstat", int(t.c.number))
-	}
-	if text, err := os.ReadFile(t.schedstat); err == nil {
-		var ran int64
-		if _, err := fmt.Sscan(string(text), &ran, (*int64)(&delayed)); err != nil {
-			delayed = 0
-		}
-	}
-	return time.Duration(n), delayed, true
+// Running implements bridge.Locked.
+func (t *thread) Running() (running, known bool) {
+	n := C.gw_thread_running(t.c)
+	return n > 0, n >= 0 && !t.parallel
 }
 
 // Execute implements bridge.Executor. Crossings: one when the application returned
