@@ -60,6 +60,7 @@ type Exchange struct {
 
 	queued time.Time
 	holds  atomic.Int32
+	inline *conn // takes the answer on the executor's thread; nil: a front does
 
 	ready chan struct{} // to the front: something changed
 	space chan struct{} // to the executor: something was taken, or the front left
@@ -166,12 +167,18 @@ func (x *Exchange) Respond(h Head, body []byte, last bool) error {
 		h.ContentLength = int64(len(body)) // what GET would say (RFC 9110, 8.6)
 	}
 	x.setHead(h)
+	x.last, x.whole = last, last
 	if x.NoBody || h.Status == 204 || h.Status == 304 {
 		x.left = cmp.Or(x.left, ErrNoBody)
-	} else {
-		x.pending = append(x.pending, body...)
+		body = nil
 	}
-	x.last, x.whole = last, last
+	if x.inline != nil {
+		x.headTaken = true
+		err := x.inline.push(x, Part{Head: &x.head, Whole: last, Body: body, Last: last})
+		x.mu.Unlock()
+		return err
+	}
+	x.pending = append(x.pending, body...)
 	left := x.left
 	x.mu.Unlock()
 	signal(x.ready)
@@ -185,6 +192,9 @@ func (x *Exchange) Inform(lines []byte) {
 	if !x.responded && x.err == nil {
 		x.hints = append(x.hints, lines...)
 		x.beats++
+		if x.inline != nil {
+			x.callFront()
+		}
 	}
 	x.mu.Unlock()
 	signal(x.ready)
@@ -198,6 +208,9 @@ func (x *Exchange) RespondFile(h Head, f FilePart) {
 	if x.err == nil {
 		x.setHead(h)
 		x.last, x.whole = true, true
+	}
+	if x.inline != nil {
+		x.callFront()
 	}
 	x.mu.Unlock()
 	signal(x.ready)
@@ -233,11 +246,16 @@ func (x *Exchange) Write(p []byte, last bool) error {
 	if len(p) > 0 || last {
 		x.beats++
 	}
+	x.last = x.last || last && x.err == nil // an abandoned answer is not whole
 	left := x.left
 	if left == nil {
+		if x.inline != nil {
+			err := x.inline.push(x, Part{Body: p, Last: last})
+			x.mu.Unlock()
+			return err
+		}
 		x.pending = append(x.pending, p...)
 	}
-	x.last = x.last || last && x.err == nil // an abandoned answer is not whole
 	x.mu.Unlock()
 	signal(x.ready)
 	return left
@@ -248,6 +266,9 @@ func (x *Exchange) Write(p []byte, last bool) error {
 func (x *Exchange) Fail(err error) {
 	x.mu.Lock()
 	x.err = cmp.Or(x.err, err)
+	if x.inline != nil {
+		x.callFront()
+	}
 	x.mu.Unlock()
 	signal(x.ready)
 }
@@ -335,8 +356,21 @@ func (x *Exchange) abandon(err error) (client string) {
 	}
 	x.err = cmp.Or(x.err, err)
 	x.left = cmp.Or(x.left, ErrGone)
+	if x.inline != nil {
+		x.callFront()
+	}
 	x.mu.Unlock()
 	signal(x.ready)
 	signal(x.space)
 	return client
+}
+
+// detach lets the connection go on although the executor is not done, if the client
+// has its answer.
+func (x *Exchange) detach() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.inline != nil && x.inline.ans.over {
+		x.callFront()
+	}
 }

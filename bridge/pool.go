@@ -18,18 +18,27 @@ type Executor interface {
 
 // Pool is the bounded queue between fronts and executors: first come, first
 // served; the executor that became idle last is woken first, since its caches
-// are the warm ones.
+// are the warm ones. Executors also serve parked connections, without the queue.
 type Pool struct {
 	limits PoolLimits
 
 	mu      sync.Mutex
-	queue   ring
+	queue   ring[*Exchange]
 	slots   []*slot         // of the executors
 	idle    []chan struct{} // of executors that wait, as a stack
-	waking  int             // idle executors that a Submit is about to wake
+	waking  int             // executors without work that a Submit is about to wake
 	stopped bool
 	sweep   *time.Timer // armed while the queue holds something
 	armed   bool
+	gate    gate
+
+	set         *set // parked connections; nil: none are
+	ready       ring[*conn]
+	readySince  time.Time // when the first of ready came, at the earliest
+	polling     int       // executors that wait in the set
+	interrupted int       // of those, who will come back for the queue
+	polls       int       // waits in the set that have ended
+	turn        bool      // the last one taken was of the queue
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -88,8 +97,8 @@ func (p *Pool) Submit(x *Exchange) error {
 		p.mu.Unlock()
 		return ErrStopped
 	}
-	idle := len(p.idle) > p.waking
-	if !idle && p.queue.len() >= p.limits.Queue {
+	free := p.polling-p.interrupted > p.waking || len(p.idle) > p.waking && p.gate.admits(p.waking)
+	if !free && p.queue.len() >= p.limits.Queue {
 		p.mu.Unlock()
 		p.refused.Add(1)
 		return ErrQueueFull
@@ -104,32 +113,47 @@ func (p *Pool) Submit(x *Exchange) error {
 	}
 	p.queue.push(x)
 	p.waiting.Add(1)
-	if idle {
+	switch {
+	case free:
 		p.waking++
+	case len(p.idle) > 0:
+		p.startTicks()
 	}
 	p.mu.Unlock()
-	if idle {
+	if free {
 		p.wake()
 	}
 	return nil
 }
 
-// wake starts an idle executor on the queue. It lets the goroutines that can run
-// now go first: their requests then wait in the queue when the executor starts,
+// wake starts an executor without work on what there is. It lets the goroutines that
+// can run now go first: their requests then wait in the queue when the executor starts,
 // and one change of threads, which costs more than a small request, serves all.
 func (p *Pool) wake() {
 	runtime.Gosched()
 	p.mu.Lock()
 	p.waking--
+	p.rouse()
+}
+
+// rouse is wake without ado; it unlocks p.mu.
+func (p *Pool) rouse() {
 	n := len(p.idle)
-	if n == 0 || p.queue.len() == 0 {
+	switch {
+	case p.queue.len() == 0 && p.ready.len() == 0 && (p.set == nil || p.polling > 0):
+		p.mu.Unlock() // somebody was quicker
+	case p.polling > p.interrupted:
+		p.interrupted++
+		p.set.interrupt()
 		p.mu.Unlock()
-		return
+	case n > 0:
+		wake := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		wake <- struct{}{}
+	default:
+		p.mu.Unlock()
 	}
-	wake := p.idle[n-1]
-	p.idle = p.idle[:n-1]
-	p.mu.Unlock()
-	wake <- struct{}{}
 }
 
 // Run lets e serve requests until Stop was called and the queue is empty. It
@@ -139,50 +163,142 @@ func (p *Pool) Run(e Executor) (lost bool) {
 	s := &slot{executor: e, wake: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.slots = append(p.slots, s)
+	p.gateFor(e)
 	p.mu.Unlock()
+	park := (*conn)(nil)
 	for {
-		x := p.next(s)
-		if x == nil {
-			break
+		x, c := p.next(s, park)
+		park = nil
+		switch {
+		case x != nil:
+			e.Execute(x)
+			p.ended()
+		case c != nil:
+			if p.attend(s, c) {
+				park = c
+			}
+		default:
+			return p.leave(s)
 		}
-		p.busy.Add(1)
-		e.Execute(x)
-		p.busy.Add(-1)
-		p.served.Add(1)
 	}
+}
+
+// leave is the end of an executor.
+func (p *Pool) leave(s *slot) (lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
+	if p.stopped && len(p.slots) == 0 && p.set != nil {
+		for p.ready.len() > 0 { // all were lost
+			c := p.ready.pop()
+			c.handOver(c.loop)
+		}
+		p.set.close()
+		p.set = nil
+	}
 	return s.lost
 }
 
-// next ends what s has served and returns the next request, nil when there will be
-// none. One lock does for both.
-func (p *Pool) next(s *slot) *Exchange {
+// begin notes what s serves; p.ended follows when it has.
+func (p *Pool) begin(s *slot, x *Exchange) {
+	x.holds.Add(1)
+	p.mu.Lock()
+	s.begin(x)
+	p.mu.Unlock()
+	p.busy.Add(1)
+}
+
+func (p *Pool) ended() {
+	p.busy.Add(-1)
+	p.served.Add(1)
+}
+
+// next ends what s has served, parks the connection that it has done with, if any, and
+// returns what it is to serve next: a request of the queue, or a connection on which
+// one has come. Neither: it is to end. One lock does for all.
+func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
+	arrived, polled := 0, false
 	for {
 		p.mu.Lock()
-		done, idle := s.x, false
-		s.x = nil
-		if !s.lost {
-			s.begin(p.queue.pop())
-			if idle = s.x == nil && !p.stopped; idle {
-				p.idle = append(p.idle, s.wake)
-			}
+		done := p.uncount(s)
+		if polled {
+			p.arrive(s, arrived)
 		}
-		x := s.x
+		if park != nil {
+			p.parkHeld(park)
+		}
+		x, c, wait := p.choose(s)
+		more := p.polling > p.interrupted && (p.stopped || p.queue.len()+p.ready.len() > 0)
+		if more {
+			p.interrupted++
+			p.set.interrupt()
+		}
+		set, most := p.set, p.most()
 		p.mu.Unlock()
 		if done != nil {
 			done.Release()
 		}
-		if x != nil {
-			p.waiting.Add(-1)
-			return x
+		if park != nil && park.srv.draining.Load() {
+			park.drainParked()
 		}
-		if !idle {
-			return nil
+		park, polled = nil, false
+		switch wait {
+		case serves:
+			return x, c
+		case polls:
+			arrived, polled = set.wait(&s.events, most, true), true
+		case idles:
+			<-s.wake
+		case ends:
+			return nil, nil
 		}
-		<-s.wake
 	}
+}
+
+// step is what an executor does next.
+type step int
+
+const (
+	serves step = iota
+	polls
+	idles
+	ends
+)
+
+// choose decides that; p.mu is held.
+func (p *Pool) choose(s *slot) (*Exchange, *conn, step) {
+	admitted := p.gate.admits(0)
+	switch {
+	case s.lost:
+		return nil, nil, ends
+	case p.queue.len() > 0 && (p.stopped || admitted && (p.ready.len() == 0 || !p.turn)):
+		p.turn = true
+		x := p.queue.pop()
+		p.waiting.Add(-1)
+		p.busy.Add(1)
+		p.count(s)
+		s.begin(x)
+		if p.set != nil {
+			p.startTicks()
+		}
+		return x, nil, serves
+	case p.ready.len() > 0 && (p.stopped || admitted):
+		p.turn = false
+		p.count(s)
+		p.startTicks()
+		return nil, p.ready.pop(), serves
+	case p.stopped:
+		return nil, nil, ends
+	case p.set != nil && admitted:
+		p.count(s)
+		p.polling++
+		return nil, nil, polls
+	}
+	p.idle = append(p.idle, s.wake)
+	if p.queue.len() > 0 {
+		p.startTicks()
+	}
+	return nil, nil, idles
 }
 
 // Stop refuses what comes from now on and lets the executors return from Run
@@ -203,6 +319,10 @@ func (p *Pool) stop() {
 		wake <- struct{}{}
 	}
 	p.idle = nil
+	if p.polling > p.interrupted {
+		p.interrupted++ // who comes back then interrupts the next
+		p.set.interrupt()
+	}
 }
 
 // expire fails what has waited too long. The queue is in order of arrival, so
@@ -231,25 +351,26 @@ func (p *Pool) expire() {
 	}
 }
 
-// ring is a queue of exchanges in a slice that grows by doubling.
-type ring struct {
-	items []*Exchange
+// ring is a queue in a slice that grows by doubling.
+type ring[T any] struct {
+	items []T
 	head  int
 	count int
 }
 
-func (r *ring) len() int { return r.count }
+func (r *ring[T]) len() int { return r.count }
 
-func (r *ring) first() *Exchange {
-	if r.count == 0 {
-		return nil
+// first returns the zero value when there is none, as pop does.
+func (r *ring[T]) first() (first T) {
+	if r.count > 0 {
+		first = r.items[r.head]
 	}
-	return r.items[r.head]
+	return first
 }
 
-func (r *ring) push(x *Exchange) {
+func (r *ring[T]) push(x T) {
 	if r.count == len(r.items) {
-		grown := make([]*Exchange, max(16, 2*len(r.items)))
+		grown := make([]T, max(16, 2*len(r.items)))
 		n := copy(grown, r.items[r.head:])
 		copy(grown[n:], r.items[:r.head])
 		r.items, r.head = grown, 0
@@ -258,10 +379,11 @@ func (r *ring) push(x *Exchange) {
 	r.count++
 }
 
-func (r *ring) pop() *Exchange {
+func (r *ring[T]) pop() T {
 	x := r.first()
-	if x != nil {
-		r.items[r.head] = nil
+	if r.count > 0 {
+		var none T
+		r.items[r.head] = none
 		r.head = (r.head + 1) % len(r.items)
 		r.count--
 	}

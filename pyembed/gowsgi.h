@@ -58,6 +58,8 @@ typedef struct {
  * by gw_thread_new, never freed: it lives as long as the process. */
 typedef struct gw_thread {
     int index;
+    int stat;   /* a descriptor of what the system says of the OS thread */
+    bool noted; /* there is one */
     PyThreadState *ts;
     uint64_t serial; /* of the present request; stale callables are told by it */
     bool active;     /* between gw_start and the end of the request */
@@ -130,6 +132,10 @@ gw_thread *gw_thread_new(int index, int notify_fd);
 /* Gives the calling thread a Python thread state and a name in threading. */
 int gw_thread_start(gw_thread *t, const char *name, char **error);
 gw_thread *gw_thread_at(int index);
+/* Opens what the system says of the calling thread, for gw_thread_running. */
+void gw_thread_note(gw_thread *t);
+/* Whether the thread computes, or would if it had a core; -1 if unknown. Any thread. */
+int gw_thread_running(gw_thread *t);
 /* The calling thread as threading.get_ident() has it. */
 unsigned long gw_thread_ident(void);
 /* Whether the thread has come into Python for its gw_call: until then, whoever has

@@ -20,12 +20,13 @@ import (
 // request it serves. All but drainOutbox runs on its own goroutine, which is
 // locked to the OS thread.
 type thread struct {
-	c      *C.gw_thread
-	index  int
-	ident  uint64 // as threading.get_ident() has it; set before Run
-	app    App
-	report Reporter
-	notify *os.File // the outbox's end of the pipe; held so that it stays open
+	c        *C.gw_thread
+	index    int
+	ident    uint64 // as threading.get_ident() has it; set before Run
+	app      App
+	report   Reporter
+	parallel bool     // it shares no GIL with the others
+	notify   *os.File // the outbox's end of the pipe; held so that it stays open
 
 	// mu orders what the application's write() sends (drainOutbox) with what the
 	// thread itself passes on.
@@ -57,6 +58,12 @@ func (t *thread) call(function string, argument *string) (string, error) {
 		return "", parseError(takeText(msg))
 	}
 	return takeText(out), nil
+}
+
+// Running implements bridge.Locked.
+func (t *thread) Running() (running, known bool) {
+	n := C.gw_thread_running(t.c)
+	return n > 0, n >= 0 && !t.parallel
 }
 
 // Execute implements bridge.Executor. Crossings: one when the application returned

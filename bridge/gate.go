@@ -1,0 +1,224 @@
+package bridge
+
+import "time"
+
+// The gate decides how many executors are in the application at a time. With a GIL,
+// threads that all want to compute cost more than one that does. So the gate is narrow
+// at first: one executor enters, and another only when that has been inside with one
+// request for a tick or two and does not compute. Where that happens often the ticks
+// would cost more than the threads' fight for the GIL: the gate is opened, and now and
+// then tried narrow again.
+//
+// The ticks also look after parked connections while no executor does.
+const (
+	gateTick   = time.Millisecond
+	gateStale  = 5 // ticks after which one that computes is not counted any more: it may do without the GIL
+	gatePeriod = 20 * time.Millisecond
+	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
+
+	gateRetry     = 250 * time.Millisecond // after which an open gate is tried narrow
+	gateRetryMost = 4 * time.Second
+
+	readyMost = 50 * time.Millisecond // how long a connection may wait for the executor that took it from the set
+)
+
+// Locked is an Executor that shares a lock such as Python's GIL with the others. Running
+// tells whether its thread computes now, or would if it had a core; any goroutine may
+// call it. known is false where that cannot be told, or the threads compute side by
+// side: then there is no gate.
+type Locked interface {
+	Running() (running, known bool)
+}
+
+// gate is a Pool's; its lock guards it.
+type gate struct {
+	locked bool // the executors need a gate
+	narrow bool
+	inside int // executors that are counted: one more may not enter while the gate is narrow
+
+	timer *time.Timer
+	armed bool
+	polls int // the pool's at the last tick
+
+	stalls int
+	since  time.Time     // when stalls was 0
+	retry  time.Time     // when an open gate is to be tried narrow
+	wait   time.Duration // the time to the next retry
+}
+
+// gated is what the gate knows of an executor.
+type gated struct {
+	counted bool
+	ticked  uint64 // the number of its request at the last tick
+	ticks   int    // for how many it is inside with that
+}
+
+// admits tells whether one more may enter, beside those who are about to be woken.
+func (g *gate) admits(waking int) bool {
+	return !g.narrow || g.inside+waking == 0
+}
+
+// count and uncount keep the number of those inside; p.mu is held.
+func (p *Pool) count(s *slot) {
+	if !s.counted {
+		s.counted = true
+		p.gate.inside++
+	}
+}
+
+func (p *Pool) uncount(s *slot) (done *Exchange) {
+	if s.counted {
+		s.counted = false
+		p.gate.inside--
+	}
+	done, s.x = s.x, nil
+	return done
+}
+
+// gateFor begins with the gate when the second executor that needs one comes; p.mu is
+// held.
+func (p *Pool) gateFor(e Executor) {
+	l, ok := e.(Locked)
+	if ok {
+		_, ok = l.Running()
+	}
+	p.gate.locked = ok // all are of one kind
+	p.gate.narrow = ok && len(p.slots) > 1
+}
+
+// startTicks is called when a request may have to wait for a tick; p.mu is held.
+func (p *Pool) startTicks() {
+	g := &p.gate
+	if g.armed {
+		return
+	}
+	g.armed = true
+	g.polls = p.polls
+	if g.timer == nil {
+		g.timer = time.AfterFunc(gateTick, p.tick)
+		return
+	}
+	g.timer.Reset(gateTick)
+}
+
+// tick lets in who has to wait no longer.
+func (p *Pool) tick() {
+	p.mu.Lock()
+	g := &p.gate
+	now := time.Now()
+	alive := p.lookInside()
+	opened := g.adapt(now)
+	work := p.queue.len() + p.ready.len()
+	unwatched := p.set != nil && p.set.count > 0 && p.polling == 0
+	if unwatched {
+		work = max(work, 1)
+	}
+	var all []chan struct{}
+	if opened {
+		all, p.idle = p.idle, nil // to wait beside each other
+	}
+	wakes := 0
+	for wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
+		p.waking++
+		wakes++
+	}
+	var over []*conn
+	if unwatched && wakes == 0 && len(all) == 0 {
+		over = p.tend(now, alive)
+	}
+	g.polls = p.polls
+	g.armed = p.queue.len() > 0 && len(p.idle) > 0 || p.ready.len() > 0 || unwatched
+	if g.armed {
+		g.timer.Reset(gateTick)
+	}
+	p.mu.Unlock()
+	for _, wake := range all {
+		wake <- struct{}{}
+	}
+	for range wakes {
+		p.wake()
+	}
+	for _, c := range over {
+		c.handOver(c.loop)
+	}
+}
+
+// lookInside stops counting those who have been inside for too long; it returns
+// whether any has gone on to another request, or computes.
+func (p *Pool) lookInside() (alive bool) {
+	looks := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
+	for _, s := range p.slots {
+		if s.ticked != s.number {
+			alive = true
+			s.ticked, s.ticks = s.number, 0
+			continue
+		}
+		if s.x == nil {
+			continue
+		}
+		s.ticks++
+		s.x.detach()
+		if !s.counted {
+			continue
+		}
+		if looks && s.ticks <= gateStale {
+			if running, _ := s.executor.(Locked).Running(); running {
+				alive = true
+				continue
+			}
+		}
+		s.counted = false
+		p.gate.inside--
+		if p.gate.narrow {
+			p.gate.stalls++
+		}
+	}
+	return alive
+}
+
+// adapt opens the gate or tries it narrow; it returns whether it was opened.
+func (g *gate) adapt(now time.Time) (opened bool) {
+	switch {
+	case !g.locked:
+		return false
+	case g.narrow && g.stalls >= gateStalls:
+		g.narrow = false
+		g.wait = min(max(2*g.wait, gateRetry), gateRetryMost)
+		g.retry = now.Add(g.wait)
+		return true
+	case g.narrow && now.Sub(g.since) > gatePeriod:
+		if g.stalls == 0 && now.Sub(g.since) < 2*gatePeriod {
+			g.wait /= 2
+		}
+		g.since, g.stalls = now, 0
+	case !g.narrow && !now.Before(g.retry):
+		g.narrow = true
+		g.since, g.stalls = now, 0
+	}
+	return false
+}
+
+// tend takes what has come on parked connections while no executor waits for them. It
+// returns those that are to have goroutines, so that the queue's limits hold for them;
+// p.mu is held.
+func (p *Pool) tend(now time.Time, alive bool) (over []*conn) {
+	late := p.ready.len() > 0 && now.Sub(p.readySince) > readyMost
+	if alive && !late && p.polls != p.gate.polls {
+		return nil
+	}
+	var e events
+	for {
+		n := p.set.wait(&e, len(e), false)
+		p.note(&e, n)
+		if n < len(e) {
+			break
+		}
+	}
+	if alive && !late {
+		return nil
+	}
+	for p.ready.len() > 0 {
+		over = append(over, p.ready.pop())
+	}
+	return over
+}

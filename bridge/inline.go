@@ -1,0 +1,366 @@
+package bridge
+
+import (
+	"cmp"
+	"net"
+	"syscall"
+	"time"
+)
+
+// A connection that waits for a request is parked: it is in its pool's set, without a
+// goroutine and without buffers. An executor that waits there serves a request that has
+// arrived whole on its own thread, and sends the answer with calls that do not block,
+// so that a small request changes no thread at all: that costs as much as all else
+// that the server does for it. Whatever does not go so is handed over to a goroutine,
+// before the application is called or in the midst of the answer, and goes on as
+// conn.go says: what has come in part, large bodies, what is refused, answers that do
+// not fit into the socket's buffer, files, the end of a connection.
+
+const (
+	// inlineBuffer is the largest request, head and body, that is served inline.
+	inlineBuffer = 16 << 10
+	// inlineAnswer is the largest answer, bytes of its body, after which a goroutine
+	// takes the next request to be one for an executor.
+	inlineAnswer = 256 << 10
+	// lapse is how long a connection's goroutine waits for a request before the
+	// connection is parked.
+	lapse = time.Second
+)
+
+// desk is the memory that an executor lends to the connection that it serves.
+type desk struct{ buf, out []byte }
+
+// fate is what becomes of a connection after an executor has looked at it.
+type fate int
+
+const (
+	parks   fate = iota
+	gone         // it has been handed over meanwhile: not to be touched
+	fronts       // a goroutine goes on with what is in its buffer
+	lingers      // a goroutine closes it
+	closes
+	resets
+)
+
+// attend serves what has come on c. It returns whether c is to be parked again, which
+// is left to the caller.
+func (p *Pool) attend(s *slot, c *conn) (park bool) {
+	if s.desk.buf == nil {
+		s.desk.buf = make([]byte, inlineBuffer)
+	}
+	c.buf, c.out = s.desk.buf, s.desk.out[:0]
+	x, next := c.receive()
+	if x != nil {
+		p.begin(s, x)
+		s.executor.Execute(x)
+		p.ended()
+		next = c.finish(x)
+	}
+	switch next {
+	case parks, closes, resets:
+		s.desk = desk{c.buf, c.out}
+		c.buf, c.out = nil, nil
+		c.r, c.w = 0, 0
+	default:
+		s.desk = desk{} // it goes with the connection
+	}
+	switch next {
+	case parks:
+		return true
+	case closes, resets:
+		if next == resets {
+			resetFD(c.fd)
+		}
+		c.end()
+	case fronts:
+		c.handOver(c.loop)
+	case lingers:
+		c.handOver(func() {
+			c.linger()
+			c.end()
+		})
+	}
+	return false
+}
+
+// receive reads what has come. It returns an exchange, ready for the application, if
+// that is a whole request that can be served inline; else what becomes of c. Up to
+// then nothing has happened that a goroutine could not do again.
+func (c *conn) receive() (*Exchange, fate) {
+	n, err := c.readParked(c.buf, 0)
+	switch {
+	case again(err):
+		c.filled, c.ended = false, false
+		return nil, parks
+	case err != nil || n == 0:
+		return nil, closes
+	}
+	c.r, c.w = 0, n
+	c.filled = n == len(c.buf) || c.ended
+	c.parsed = false
+	c.parser.Reset(c.srv.Limits.Head)
+	size, err := c.parser.Parse(c.buf[:n])
+	h := &c.parser.Head
+	if err != nil || size == 0 || h.Chunked || h.ContentLength > min(int64(n-size), c.srv.Limits.BodyMemory) || string(h.Method) == "CONNECT" {
+		return nil, fronts
+	}
+	c.start = time.Now()
+	c.r = size
+	c.parsed = true
+	c.fillRequest()
+	x := NewExchange()
+	if c.admit(x) != nil || x.responded { // responded: Prepare has the answer, a file
+		x.Release()
+		c.r = 0
+		return nil, fronts
+	}
+	x.inline = c
+	c.ans = answer{conn: c, x: x, noBody: x.NoBody}
+	return x, parks
+}
+
+// readParked reads without waiting.
+func (c *conn) readParked(p []byte, flags int) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 {
+		return 0, net.ErrClosed
+	}
+	return readFD(c.fd, p, flags)
+}
+
+// push sends a part of an answer as far as the socket takes it; x.mu is held. It
+// returns why no more is wanted, if so.
+func (c *conn) push(x *Exchange, p Part) error {
+	a := &c.ans
+	if p.Head != nil {
+		a.begin(p)
+	}
+	data, tail := a.frame(p)
+	c.vec = [3][]byte{c.out, data, tail}
+	if len(data) <= gather {
+		c.out = append(append(c.out, data...), tail...)
+		c.vec = [3][]byte{c.out}
+	}
+	err := c.send()
+	c.vec = [3][]byte{}
+	c.out = c.out[:0]
+	switch {
+	case err != nil:
+		c.srv.Log.Debug("the client left before its answer was whole", "peer", c.peer.Addr, "error", err)
+		x.left = cmp.Or(x.left, ErrGone)
+		a.over = true
+		a.stopShort()
+	case a.complete(p.Last):
+		x.left = cmp.Or(x.left, ErrComplete)
+		a.over = true
+	}
+	if len(c.rest) > 0 {
+		x.callFront()
+	}
+	return x.left
+}
+
+// send writes c.vec; what the socket does not take is copied to rest.
+func (c *conn) send() error {
+	c.mu.Lock()
+	fd := c.fd
+	n, err := 0, net.ErrClosed
+	if fd >= 0 {
+		n, err = writeFD(fd, &c.vec)
+	}
+	c.mu.Unlock()
+	for _, p := range c.vec {
+		skip := min(n, len(p))
+		n -= skip
+		if err == nil && skip < len(p) {
+			c.rest = append(c.rest, p[skip:]...)
+		}
+	}
+	return err
+}
+
+// finish ends a request whose answer has gone out.
+func (c *conn) finish(x *Exchange) fate {
+	x.mu.Lock()
+	mine := x.inline == c
+	x.inline = nil
+	x.mu.Unlock()
+	if !mine {
+		return gone
+	}
+	a := &c.ans
+	if !a.over { // the executor came back without an answer
+		a.stopShort()
+	}
+	c.log(c.start, a)
+	c.served++
+	keep, reset := a.keep, a.reset
+	*a = answer{}
+	x.Release()
+	switch {
+	case keep && c.r == c.w:
+		return parks
+	case keep:
+		return fronts
+	case reset:
+		return resets
+	case c.r < c.w:
+		return lingers
+	}
+	var one [1]byte
+	if n, _ := c.readParked(one[:], syscall.MSG_PEEK); n > 0 {
+		return lingers
+	}
+	return closes
+}
+
+// --- from executors to goroutines and back ---
+
+// callFront lets a goroutine go on with an exchange that is served inline; x.mu is held.
+func (x *Exchange) callFront() {
+	c := x.inline
+	x.inline = nil
+	c.handOver(func() { c.takeOver(x) })
+}
+
+// takeOver goes on with an answer where push has stopped.
+func (c *conn) takeOver(x *Exchange) {
+	a := &c.ans
+	if len(c.rest) > 0 {
+		err := c.flush(c.rest, nil)
+		c.rest = nil
+		if err != nil {
+			x.Leave(ErrGone)
+			a.over = true
+			a.stopShort()
+		}
+	}
+	if !a.over {
+		a.run()
+	}
+	keep := c.conclude()
+	x.Release()
+	if keep {
+		c.served++
+		c.loop()
+		return
+	}
+	c.end()
+}
+
+// handOver has a goroutine go on with c, which is not parked.
+func (c *conn) handOver(next func()) {
+	go func() {
+		if err := c.unpark(); err != nil {
+			c.srv.Log.Debug("cannot go on with a connection", "peer", c.peer.Addr, "error", err)
+			if x := c.ans.x; x != nil {
+				x.Leave(ErrGone)
+				x.Release()
+			}
+			c.end()
+			return
+		}
+		next()
+	}()
+}
+
+// unpark puts c into package net's care.
+func (c *conn) unpark() error {
+	c.srv.Pool.forget(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 {
+		return net.ErrClosed
+	}
+	nc, err := fileConn(c.fd)
+	c.fd = -1
+	if err != nil {
+		return err
+	}
+	c.raw, c.nc = nc, nc
+	return nil
+}
+
+// park ends c's goroutine: it returns false where c must keep it.
+func (c *conn) park() bool {
+	if !c.parkable || c.r < c.w || c.isDraining() {
+		return false
+	}
+	c.mu.Lock()
+	fd, err := ownFD(c.nc)
+	if err != nil {
+		c.mu.Unlock()
+		return false
+	}
+	c.fd, c.raw, c.nc = fd, nil, nil
+	c.readBy, c.writeBy = time.Time{}, time.Time{}
+	c.mu.Unlock()
+	c.buf, c.out = nil, nil
+	c.r, c.w = 0, 0
+	c.ans, c.lapsed = answer{}, false
+	if !c.srv.Pool.park(c) {
+		c.end()
+		return true
+	}
+	c.srv.watchParked()
+	if c.srv.draining.Load() {
+		c.drainParked()
+	}
+	return true
+}
+
+// drainParked gives c, if it is parked, the time that an idle connection has then.
+func (c *conn) drainParked() {
+	if !c.srv.Pool.claim(c, time.Time{}) {
+		return
+	}
+	c.handOver(c.loop)
+}
+
+// expires is when a parked connection has waited for too long; c is parked.
+func (c *conn) expires() time.Time {
+	wait := c.srv.Limits.IdleTime
+	if c.served == 0 {
+		wait = c.srv.Limits.HeadTime
+	}
+	if wait <= 0 {
+		return time.Time{}
+	}
+	return c.since.Add(wait)
+}
+
+// watchParked starts to look for parked connections whose time is over.
+func (s *Server) watchParked() {
+	if s.watching.Swap(true) {
+		return
+	}
+	pause := time.Second
+	for _, limit := range []time.Duration{s.Limits.IdleTime, s.Limits.HeadTime} {
+		if limit > 0 {
+			pause = min(pause, max(limit/8, time.Millisecond))
+		}
+	}
+	time.AfterFunc(pause, s.closeExpired)
+}
+
+func (s *Server) closeExpired() {
+	s.watching.Store(false)
+	now := time.Now()
+	var expired []*conn
+	left := false
+	s.mu.Lock()
+	for c := range s.conns {
+		left = left || c.parkable
+		if c.parkable && s.Pool.claim(c, now) {
+			expired = append(expired, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range expired {
+		c.end()
+	}
+	if left {
+		s.watchParked()
+	}
+}
