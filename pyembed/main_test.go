@@ -82,6 +82,7 @@ const sharedThreads = 8
 type world struct {
 	in    *Interpreter
 	pool  *bridge.Pool
+	calls *Caller
 	info  string
 	loads map[string]error // by spec; Load must not run while Serve does
 	next  int
@@ -117,6 +118,9 @@ var shared = sync.OnceValues(func() (*world, error) {
 		return nil, err
 	}
 	w.pool = bridge.NewPool(bridge.PoolLimits{Queue: 1000})
+	if w.calls, err = w.in.NewCaller(w.pool, app); err != nil {
+		return nil, err
+	}
 	go func() {
 		if err := w.in.Serve(w.pool, app, w.report); err != nil {
 			panic(err)

@@ -98,7 +98,7 @@ func (t *thread) first(x *bridge.Exchange) {
 	if f := x.Body.File(); f != nil {
 		fd = int(f.Fd())
 	}
-	C.gw_start(t.c, C.int(t.app), (*C.char)(unsafe.Pointer(unsafe.SliceData(x.Record))), C.size_t(len(x.Record)),
+	C.gw_start(t.c, C.int(int(t.app)+x.App), (*C.char)(unsafe.Pointer(unsafe.SliceData(x.Record))), C.size_t(len(x.Record)),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(body))), C.size_t(len(body)), C.int(fd))
 }
 
@@ -151,7 +151,9 @@ func (t *thread) reportError(x *bridge.Exchange) error {
 	}
 	err := parseError(C.GoStringN(p.error, C.int(p.error_len)))
 	p.error = nil
-	t.report(x, err)
+	if _, ok := x.Owner.(calling); !ok {
+		t.report(x, err)
+	}
 	return err
 }
 
