@@ -44,7 +44,7 @@ space, other = make("c/space"), make("d/space")
 os.symlink(a, "link")
 def spaces():
     parts = error([os.path.dirname(space)], "space"), error([os.path.dirname(other)], "space.x:app")
-    import space
+    __import__("space")
     return [*parts, error([make("e", "space.py")], "space")]
 sys.modules["odd"] = type(sys)("odd")
 result(error([a], "app:app"), error([a], "app"), error([b], "app:app"), error([b], "json"),
