@@ -34,18 +34,20 @@ import (
 // []any, bytearray and memoryview as []byte, other mappings as maps, instances of
 // subclasses as their base, and what has tolist (numpy's arrays and numbers) as that.
 type Caller struct {
+	in   *Interpreter
 	pool *bridge.Pool
 	app  int
 }
 
 // NewCaller returns a caller for the pool that Serve is called with, together with
-// the application first. It loads something, so what Load says of Serve goes for it too.
+// the application first. It must not be called while Serve runs, but for
+// Options.Library.
 func (in *Interpreter) NewCaller(pool *bridge.Pool, first App) (*Caller, error) {
 	app, err := in.Load("gowsgi.calls:application")
 	if err != nil {
 		return nil, err
 	}
-	return &Caller{pool: pool, app: int(app - first)}, nil
+	return &Caller{in: in, pool: pool, app: int(app - first)}, nil
 }
 
 // Module is an imported Python module. Safe for concurrent use.
@@ -57,10 +59,13 @@ type Module struct {
 // Kwargs as a call's last argument are its keyword arguments.
 type Kwargs map[string]any
 
-// Import imports a module by its dotted name. Errors are as Call's. When ctx ends the
-// import goes on.
-func (c *Caller) Import(ctx context.Context, name string) (*Module, error) {
-	if _, err := c.call(ctx, name, "", nil); err != nil {
+// Import imports a module by its dotted name, on Python's main thread as Load does.
+// What it raises is an *Error. It must not run while Serve does, but for
+// Options.Library.
+func (c *Caller) Import(name string) (*Module, error) {
+	var err error
+	c.in.do(func() { _, err = c.in.main.call("import_module", &name) })
+	if err != nil {
 		return nil, fmt.Errorf("importing %s: %w", name, err)
 	}
 	return &Module{caller: c, name: name}, nil
@@ -78,9 +83,6 @@ func (m *Module) Name() string { return m.name }
 // error: at once, whether or not the function has begun; one that has goes on to its
 // end on its thread.
 func (m *Module) Call(ctx context.Context, function string, args ...any) (any, error) {
-	if function == "" {
-		return nil, errors.New("no function is named")
-	}
 	v, err := m.caller.call(ctx, m.name, function, args)
 	if err != nil {
 		return nil, fmt.Errorf("calling %s.%s: %w", m.name, function, err)

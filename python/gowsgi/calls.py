@@ -32,25 +32,20 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
     Args:
         environ: ``wsgi.input`` holds the module's name, the function's dotted path
-            in it ("" only imports the module), whether some of the arguments are
-            tuples that stand for others, positional and keyword arguments.
+            in it, whether some of the arguments are tuples that stand for others,
+            positional and keyword arguments.
         start_response: Called once there is a result.
 
     Returns:
         The result's bytes. What the function raises, this raises.
     """
     name, path, tagged, args, kwargs = loads(environ["wsgi.input"].getvalue())
-    if name not in sys.modules:
-        __import__(name)
     value: Any = sys.modules[name]
-    if path:
-        for part in path.split("."):
-            value = getattr(value, part)
-        if tagged:
-            args, kwargs = revive(args), revive(kwargs)
-        value = plain(value(*args, **kwargs))
-    else:
-        value = None
+    for part in path.split("."):
+        value = getattr(value, part)
+    if tagged:
+        args, kwargs = revive(args), revive(kwargs)
+    value = plain(value(*args, **kwargs))
     start_response("200 OK", [])
     return [dumps(value, FORMAT)]
 

@@ -35,6 +35,7 @@ __all__ = [
     "dump_stacks",
     "failure",
     "format_exception",
+    "import_module",
     "info",
     "load",
     "new_files",
@@ -170,6 +171,19 @@ def use_folders(request_json: str) -> str:
 
     request = loads(request_json)
     library.use_folders(request["folders"], request["module"])
+    return ""
+
+
+def import_module(name: str) -> str:
+    """Imports a module. Main thread only, as many modules expect.
+
+    Args:
+        name: Its dotted name.
+
+    Returns:
+        An empty string.
+    """
+    __import__(name)
     return ""
 
 
