@@ -96,15 +96,17 @@ func (s *answer) cut(err error) {
 	s.app.fail(s.w, s.r, err)
 }
 
-// abort makes the client see that the answer is not whole: net/http's server then cuts
-// the connection, or resets the stream. Elsewhere (httptest.ResponseRecorder) nobody
-// would catch the panic.
+// abort makes the client see that the answer is not whole: net/http's server cuts the
+// connection, or resets the stream. The panic asks it to; the deadline makes it where
+// middleware has caught the panic and said nothing (gin.Recovery). Elsewhere
+// (httptest.ResponseRecorder) nobody would catch it.
 func (s *answer) abort() {
 	if s.r.Context().Value(http.ServerContextKey) == nil {
 		return
 	}
 	s.stream()
 	_ = s.control.Flush() // a client that has nothing might ask again
+	_ = s.control.SetWriteDeadline(time.Unix(1, 0))
 	panic(http.ErrAbortHandler)
 }
 

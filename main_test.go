@@ -33,6 +33,11 @@ func TestMain(m *testing.M) {
 		scenarios[name]()
 		os.Exit(0)
 	}
+	// Before examples start it by other means.
+	if _, err := gowsgi.Import(context.Background(), config(""), "sys"); err != nil {
+		fmt.Fprintln(os.Stderr, "no Python for the tests (GOWSGI_TEST_PYTHON names one):", err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
