@@ -12,7 +12,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 50000x
 PEERS    ?= $(CURDIR)/.cache/peers
 
-.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench peers clean FORCE
+.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench bench-handler peers clean FORCE
 
 all: build
 
@@ -57,6 +57,7 @@ test-pure:
 
 test-race: .cache/prepared-test
 	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
+	cd tests/routers && $(GO) vet . && $(GO) test .
 
 # The C part under AddressSanitizer and UndefinedBehaviorSanitizer: the package's own
 # tests, then every conformance case on a debug CPython with checked allocations.
@@ -73,8 +74,14 @@ test-asan: .cache/prepared-test
 test-python: $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) tests/python_units.py
 
-test-e2e: build $(TOOLS)/.done .cache/python3.14
+test-e2e: build bin/gohandler $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) -m pytest tests/e2e
+	GOWSGI_TEST_SERVER=$(CURDIR)/bin/gohandler $(TOOLBIN) -m pytest $(HANDLED:%=tests/e2e/test_%.py)
+
+# A Go program with an application as its handler, and what it answers like `gowsgi run`.
+HANDLED := bodies django flask validate
+bin/gohandler: FORCE
+	CGO_ENABLED=1 $(GO) build -trimpath -o $@ ./tests/gohandler
 
 test-conformance: build $(TOOLS)/.done
 	$(TOOLBIN) -m pytest tests/conformance
@@ -113,6 +120,12 @@ peers:
 
 bench: build
 	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --app hello,flask
+
+# The handler of a Go program beside `gowsgi run` and net/http alone.
+bench-handler: build bin/gohandler
+	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --only gowsgi,handler,nethttp --app hello,flask --rounds 5 \
+	    --cmd 'handler=bin/gohandler run --python {peers}/python --threads {t} --chdir tests/bench --bind 127.0.0.1:{port} apps:{app}' \
+	    --cmd 'nethttp=bin/gohandler plain --bind 127.0.0.1:{port}'
 
 clean:
 	rm -rf bin build dist .cache

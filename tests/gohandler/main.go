@@ -75,7 +75,7 @@ func newHandler(ctx context.Context, kind string, c gowsgi.Config, app string) (
 	if kind == "plain" {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
-			_, _ = io.WriteString(w, "Hello, World!\n")
+			_, _ = io.WriteString(w, "Hello, World!")
 		}), nil
 	}
 	c.App = app
