@@ -217,6 +217,14 @@ func (x *Exchange) RespondFile(h Head, f FilePart) {
 	signal(x.ready)
 }
 
+// Answered tells whether there is a head. The front may give an answer itself before
+// it submits: then no executor sees the request.
+func (x *Exchange) Answered() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.responded
+}
+
 func (x *Exchange) setHead(h Head) {
 	x.lines = append(x.lines[:0], h.Lines...)
 	x.head, x.responded = h, true

@@ -32,6 +32,7 @@ type Options struct {
 	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these; "*": any
 	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
 	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
+	UWSGI        any      `json:"uwsgi,omitempty"`  // nil: there is no module uwsgi; see gowsgi.uwsgi_compat.install
 	// Library is for a Go program of its own: its working folder stays and is not on
 	// sys.path (see UseFolders), and the main thread runs no requests, so that
 	// whatever else must not run while Serve does may do so.

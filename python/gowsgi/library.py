@@ -38,9 +38,8 @@ def use_folders(folders: list[str], module: str) -> None:
             sys.path.insert(len(_folders), folder)
             _folders.append(folder)
     invalidate_caches()  # the folder may be known, and the file new
-    name = parsed.module.partition(".")[0]
-    if folders:
-        _check_own(name, folders[0])
+    if folders and not parsed.is_file:
+        _check_own(parsed.module.partition(".")[0], folders[0])
 
 
 def _check_own(name: str, folder: str) -> None:
