@@ -128,8 +128,8 @@ bench: build
 # The handler of a Go program beside `gowsgi run` and net/http alone.
 bench-handler: build bin/gohandler
 	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --only gowsgi,handler,nethttp --app hello,flask --rounds 5 \
-	    --cmd 'handler=bin/gohandler run --python {peers}/python --threads {t} --chdir tests/bench --bind 127.0.0.1:{port} apps:{app}' \
-	    --cmd 'nethttp=bin/gohandler plain --bind 127.0.0.1:{port}'
+	    --cmd 'handler=$(CURDIR)/bin/gohandler run --python {peers}/python --threads {t} --chdir . --bind 127.0.0.1:{port} apps:{app}' \
+	    --cmd 'nethttp=$(CURDIR)/bin/gohandler plain --bind 127.0.0.1:{port}'
 
 clean:
 	rm -rf bin build dist .cache

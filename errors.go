@@ -13,9 +13,9 @@ import (
 
 var (
 	// ErrProcess: Python runs in this process with other settings than these.
-	ErrProcess = errors.New("Python runs in this process with other settings")
+	ErrProcess = errors.New("this process has a Python with other settings")
 	// ErrShutdown: Python has ended in this process, and cannot be begun again.
-	ErrShutdown = errors.New("Python has ended in this process")
+	ErrShutdown = errors.New("this process's Python has ended")
 	// ErrClosed: the application takes no more requests.
 	ErrClosed = errors.New("the application is closed")
 )

@@ -201,7 +201,7 @@ calling webapp.go_on: the server is stopping
 through
 <nil>
 exit handlers: <nil>
-loading webapp:app: Python has ended in this process
+loading webapp:app: this process's Python has ended
 <nil>
 `
 	if _, got, _ = strings.Cut(got, "never run\n"); got != want {
