@@ -18,6 +18,20 @@ import (
 	"github.com/gowsgi/gowsgi/pyembed"
 )
 
+// module makes a module with an application, of a name that no other test has had:
+// Python keeps what it has imported.
+func module(t *testing.T, text string) (c gowsgi.Config, file string) {
+	t.Helper()
+	dir, name := t.TempDir(), fmt.Sprint("module", time.Now().UnixNano())
+	file = filepath.Join(dir, name+".py")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c = config(name + ":app")
+	c.Dir = dir
+	return c, file
+}
+
 // TestTwoApps: two applications, loaded one after the other, and one of them twice.
 func TestTwoApps(t *testing.T) {
 	mux := http.NewServeMux()
@@ -27,23 +41,17 @@ func TestTwoApps(t *testing.T) {
 		app, _ := load(t, c)
 		mux.Handle(prefix+"/", app)
 	}
-	other := t.TempDir()
-	if err := os.WriteFile(filepath.Join(other, "elsewhere.py"), []byte(`
-from json import dumps
-
+	c, file := module(t, `
 def app(environ, start_response):
     start_response("200 OK", [])
     return [__file__.encode()]
-`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := config("elsewhere:app")
-	c.Dir, c.PythonPath, c.Threads, c.Python = other, []string{"testdata"}, 0, ""
+`)
+	c.PythonPath, c.Threads, c.Python = []string{"testdata"}, 0, ""
 	app, _ := load(t, c)
 	mux.Handle("/", app)
 	mux.HandleFunc("GET /go", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "go") })
 	for path, want := range map[string]string{
-		"/site/hello": "hello", "/made/x": "first /made /x", "/again/x": "second /again /x", "/else": filepath.Join(other, "elsewhere.py"), "/go": "go",
+		"/site/hello": "hello", "/made/x": "first /made /x", "/again/x": "second /again /x", "/else": file, "/go": "go",
 	} {
 		if got := record(mux, at(path)); got.body != want {
 			t.Errorf("%s: %s %q, want %q", path, got.Status, got.body, want)
@@ -103,37 +111,32 @@ func TestLoadErrors(t *testing.T) {
 func TestLoadContext(t *testing.T) {
 	functions(t)
 	goOn := filepath.Join(t.TempDir(), "go-on")
-	set := config("")
-	set.Dir = "testdata"
-	m, err := gowsgi.Import(t.Context(), set, "os")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Call(t.Context(), "environ.__setitem__", "GOWSGI_TEST_GO_ON", goOn); err != nil {
-		t.Fatal(err)
-	}
-	for _, spec := range []string{"slowly:app", "webapp:app"} {
+	slow, _ := module(t, fmt.Sprintf(`
+import os, time
+
+for _ in range(20_000):
+    if os.path.exists(%q):
+        break
+    time.sleep(0.001)
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"slow"]
+`, goOn))
+	for _, c := range []gowsgi.Config{slow, config("webapp:app")} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		if _, err := gowsgi.Load(ctx, config(spec)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: %v", spec, err)
+		if _, err := gowsgi.Load(ctx, c); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", c.App, err)
 		}
 		cancel()
 	}
-	app, _ := gowsgi.Load(contextThat(t, goOn), config("slowly:app"))
+	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app, _ := load(t, slow)
 	if got := record(app, at("/")); got.body != "slow" {
 		t.Errorf("%+v", got)
 	}
-}
-
-// contextThat lets the import go on, a while after it was asked for.
-func contextThat(t *testing.T, goOn string) context.Context {
-	t.Helper()
-	time.AfterFunc(20*time.Millisecond, func() {
-		if err := os.WriteFile(goOn, nil, 0o600); err != nil {
-			t.Error(err)
-		}
-	})
-	return t.Context()
 }
 
 func TestImport(t *testing.T) {
