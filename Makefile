@@ -76,7 +76,7 @@ test-python: $(TOOLS)/.done .cache/python3.14
 
 # Most tests wait for most of their time, so three run at once; those that hold a
 # bound on some time run alone.
-E2E_ALONE := tests/e2e/test_slow_clients.py tests/e2e/test_timeouts.py
+E2E_ALONE := tests/e2e/test_cli.py tests/e2e/test_slow_clients.py tests/e2e/test_timeouts.py
 test-e2e: build bin/gohandler $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) -m pytest -n 3 --dist loadfile tests/e2e $(addprefix --ignore=,$(E2E_ALONE))
 	$(TOOLBIN) -m pytest $(E2E_ALONE)

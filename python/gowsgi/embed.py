@@ -144,7 +144,7 @@ def configure(options: dict[str, Any]) -> None:
 
 
 def _use_uwsgi(options: dict[str, Any]) -> None:
-    if options.get("uwsgi"):
+    if options.get("uwsgi") is not None:
         from gowsgi import uwsgi_compat
 
         uwsgi_compat.install(options["uwsgi"])
