@@ -67,8 +67,8 @@ const probeTime = 20 * time.Second
 
 // Find chooses an interpreter and finds its library. python is a path or a name
 // on PATH; when "", the order is the virtual environment that this program is
-// installed in (as gunicorn's script has it), VIRTUAL_ENV, a folder .venv in dir,
-// python3 and python on PATH.
+// installed in or linked from (as gunicorn's script has it), VIRTUAL_ENV, a folder
+// .venv in dir, python3 and python on PATH.
 func Find(ctx context.Context, python, dir string) (*Python, error) {
 	executable, why, err := choose(python, dir)
 	if err != nil {
@@ -106,8 +106,10 @@ func choose(python, dir string) (executable, why string, err error) {
 		path, err = filepath.Abs(path)
 		return path, "--python", err
 	}
-	if path := beside(); path != "" {
-		return path, "the virtual environment of gowsgi itself", nil
+	for _, program := range programs() {
+		if path := beside(program); path != "" {
+			return path, "the virtual environment of " + program, nil
+		}
 	}
 	if env := os.Getenv("VIRTUAL_ENV"); env != "" {
 		path := filepath.Join(env, "bin", "python")
@@ -133,14 +135,25 @@ func choose(python, dir string) (executable, why string, err error) {
 	return "", "", fmt.Errorf("%w: neither VIRTUAL_ENV, nor %s, nor python3 on PATH: name one with --python", ErrNoPython, local)
 }
 
-// beside returns the interpreter of the virtual environment in whose bin folder
-// this program lies; "" when it lies elsewhere.
-func beside() string {
-	self, err := os.Executable()
-	if err != nil {
-		return ""
+// programs returns where this program is: as it was called, which may be a link in
+// a virtual environment, and where it lies.
+func programs() []string {
+	var all []string
+	if called, err := exec.LookPath(os.Args[0]); err == nil {
+		if called, err = filepath.Abs(called); err == nil {
+			all = append(all, called)
+		}
 	}
-	bin := filepath.Dir(self)
+	if self, err := os.Executable(); err == nil {
+		all = append(all, self)
+	}
+	return all
+}
+
+// beside returns the interpreter of the virtual environment in whose bin folder a
+// program lies; "" when it lies elsewhere.
+func beside(program string) string {
+	bin := filepath.Dir(program)
 	if _, err := os.Stat(filepath.Join(filepath.Dir(bin), "pyvenv.cfg")); err != nil {
 		return ""
 	}
