@@ -29,10 +29,14 @@ type Options struct {
 	ErrorFD      int      `json:"error_fd"` // where wsgi.errors goes; stays the caller's
 	Threads      int      `json:"threads"`  // how many executors Serve starts
 	MultiProcess bool     `json:"multiprocess"`
-	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these
+	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these; "*": any
 	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
 	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
 	UWSGI        any      `json:"uwsgi,omitempty"`  // nil: there is no module uwsgi; see gowsgi.uwsgi_compat.install
+	// Library is for a Go program of its own: its working folder stays and is not on
+	// sys.path (see UseFolders), and the main thread runs no requests, so that
+	// whatever else must not run while Serve does may do so.
+	Library bool `json:"library,omitempty"`
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any
@@ -137,7 +141,7 @@ type App int
 
 // Load imports the application that spec names ("module:attribute"; see
 // gowsgi.apps.load). The error is an *Error whose ExitCode says what went wrong.
-// It must not run while Serve does.
+// It must not run while Serve does, but for Options.Library.
 func (in *Interpreter) Load(spec string) (App, error) {
 	text := C.CString(spec)
 	defer C.free(unsafe.Pointer(text))
@@ -148,6 +152,20 @@ func (in *Interpreter) Load(spec string) (App, error) {
 		return -1, parseError(takeText(msg))
 	}
 	return App(index), nil
+}
+
+// UseFolders puts folders, as absolute paths, on sys.path, behind those of earlier
+// calls. The module that an application's spec names, or is named itself, is about to
+// be imported: an *Error says if the first folder has it but another one of its name is
+// in the way. For Options.Library.
+func (in *Interpreter) UseFolders(folders []string, module string) error {
+	request, err := json.Marshal(map[string]any{"folders": folders, "module": module})
+	if err != nil {
+		return fmt.Errorf("encoding folders: %w", err)
+	}
+	text := string(request)
+	in.do(func() { _, err = in.main.call("use_folders", &text) })
+	return err
 }
 
 // Info returns what the interpreter says of itself, as JSON (gowsgi.embed.info).
