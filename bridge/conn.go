@@ -40,6 +40,7 @@ type conn struct {
 
 	out    []byte // answer bytes being put together
 	vec    [3][]byte
+	desk   *desk  // whose memory buf and out are; nil: the connection's own
 	rest   []byte // bytes of an answer that a parked connection's socket did not take
 	ans    answer
 	start  time.Time   // of the present request

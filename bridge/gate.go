@@ -18,8 +18,6 @@ const (
 
 	gateRetry     = 250 * time.Millisecond // after which an open gate is tried narrow
 	gateRetryMost = 4 * time.Second
-
-	readyMost = 50 * time.Millisecond // how long a connection may wait for the executor that took it from the set
 )
 
 // Locked is an Executor that shares a lock such as Python's GIL with the others. Running
@@ -105,51 +103,58 @@ func (p *Pool) startTicks() {
 func (p *Pool) tick() {
 	p.mu.Lock()
 	g := &p.gate
-	now := time.Now()
-	alive := p.lookInside()
-	opened := g.adapt(now)
-	work := p.queue.len() + p.ready.len()
-	unwatched := p.set != nil && p.set.count > 0 && p.polling == 0
+	p.lookInside()
+	var others []chan struct{}
+	if g.adapt(time.Now()) {
+		others, p.idle = p.idle, nil // to wait beside each other
+	}
+	work := p.queue.len()
+	set := p.set
+	unwatched := set != nil && set.count > 0 && p.polling == 0
 	if unwatched {
 		work = max(work, 1)
-	}
-	var all []chan struct{}
-	if opened {
-		all, p.idle = p.idle, nil // to wait beside each other
 	}
 	wakes := 0
 	for wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
 		p.waking++
 		wakes++
 	}
-	var over []*conn
-	if unwatched && wakes == 0 && len(all) == 0 {
-		over = p.tend(now, alive)
-	}
+	tend := unwatched && wakes == 0 && len(others) == 0 && p.polls == g.polls
 	g.polls = p.polls
-	g.armed = p.queue.len() > 0 && len(p.idle) > 0 || p.ready.len() > 0 || unwatched
-	if g.armed {
+	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0
+	if g.armed && !tend {
 		g.timer.Reset(gateTick)
 	}
 	p.mu.Unlock()
-	for _, wake := range all {
+	for _, wake := range others {
 		wake <- struct{}{}
 	}
 	for range wakes {
 		p.wake()
 	}
-	for _, c := range over {
-		c.handOver(c.loop)
+	if tend {
+		p.tend(set)
+		g.timer.Reset(gateTick)
 	}
 }
 
-// lookInside stops counting those who have been inside for too long; it returns
-// whether any has gone on to another request, or computes.
-func (p *Pool) lookInside() (alive bool) {
-	looks := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
+// tend queues what has come on parked connections while no executor looks.
+func (p *Pool) tend(set *set) {
+	var e events
+	var room [len(events{})]*conn
+	for {
+		n := set.wait(&e, len(e), false)
+		p.take(p.arrived(room[:0], &e, n, false), false)
+		if n < len(e) {
+			return
+		}
+	}
+}
+
+// lookInside stops counting those who have been inside for too long.
+func (p *Pool) lookInside() {
 	for _, s := range p.slots {
 		if s.ticked != s.number {
-			alive = true
 			s.ticked, s.ticks = s.number, 0
 			continue
 		}
@@ -158,22 +163,18 @@ func (p *Pool) lookInside() (alive bool) {
 		}
 		s.ticks++
 		s.x.detach()
-		if !s.counted {
+		if !s.counted || !p.gate.narrow {
 			continue
 		}
-		if looks && s.ticks <= gateStale {
+		if s.ticks <= gateStale {
 			if running, _ := s.executor.(Locked).Running(); running {
-				alive = true
 				continue
 			}
 		}
 		s.counted = false
 		p.gate.inside--
-		if p.gate.narrow {
-			p.gate.stalls++
-		}
+		p.gate.stalls++
 	}
-	return alive
 }
 
 // adapt opens the gate or tries it narrow; it returns whether it was opened.
@@ -196,29 +197,4 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 		g.since, g.stalls = now, 0
 	}
 	return false
-}
-
-// tend takes what has come on parked connections while no executor waits for them. It
-// returns those that are to have goroutines, so that the queue's limits hold for them;
-// p.mu is held.
-func (p *Pool) tend(now time.Time, alive bool) (over []*conn) {
-	late := p.ready.len() > 0 && now.Sub(p.readySince) > readyMost
-	if alive && !late && p.polls != p.gate.polls {
-		return nil
-	}
-	var e events
-	for {
-		n := p.set.wait(&e, len(e), false)
-		p.note(&e, n)
-		if n < len(e) {
-			break
-		}
-	}
-	if alive && !late {
-		return nil
-	}
-	for p.ready.len() > 0 {
-		over = append(over, p.ready.pop())
-	}
-	return over
 }

@@ -33,12 +33,9 @@ type Pool struct {
 	gate    gate
 
 	set         *set // parked connections; nil: none are
-	ready       ring[*conn]
-	readySince  time.Time // when the first of ready came, at the earliest
-	polling     int       // executors that wait in the set
-	interrupted int       // of those, who will come back for the queue
-	polls       int       // waits in the set that have ended
-	turn        bool      // the last one taken was of the queue
+	polling     int  // executors that wait in the set
+	interrupted int  // of those, who will come back for the queue
+	polls       int  // waits in the set that have ended
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -90,13 +87,31 @@ func (p *Pool) Stats() PoolStats {
 // error, ErrQueueTimeout among them.
 func (p *Pool) Submit(x *Exchange) error {
 	p.mu.Lock()
-	if p.stopped {
+	free := p.polling-p.interrupted > p.waking || len(p.idle) > p.waking && p.gate.admits(p.waking)
+	if err := p.enqueue(x, free); err != nil {
 		p.mu.Unlock()
+		return err
+	}
+	switch {
+	case free:
+		p.waking++
+	case len(p.idle) > 0:
+		p.startTicks()
+	}
+	p.mu.Unlock()
+	if free {
+		p.wake()
+	}
+	return nil
+}
+
+// enqueue puts x into the queue; an executor that is free takes it even if none may
+// wait. p.mu is held.
+func (p *Pool) enqueue(x *Exchange, free bool) error {
+	if p.stopped {
 		return ErrStopped
 	}
-	free := p.polling-p.interrupted > p.waking || len(p.idle) > p.waking && p.gate.admits(p.waking)
 	if !free && p.queue.len() >= p.limits.Queue {
-		p.mu.Unlock()
 		p.refused.Add(1)
 		return ErrQueueFull
 	}
@@ -110,16 +125,6 @@ func (p *Pool) Submit(x *Exchange) error {
 	}
 	p.queue.push(x)
 	p.waiting.Add(1)
-	switch {
-	case free:
-		p.waking++
-	case len(p.idle) > 0:
-		p.startTicks()
-	}
-	p.mu.Unlock()
-	if free {
-		p.wake()
-	}
 	return nil
 }
 
@@ -137,7 +142,7 @@ func (p *Pool) wake() {
 func (p *Pool) rouse() {
 	n := len(p.idle)
 	switch {
-	case p.queue.len() == 0 && p.ready.len() == 0 && (p.set == nil || p.polling > 0):
+	case p.queue.len() == 0 && (p.set == nil || p.polling > 0):
 		p.mu.Unlock() // somebody was quicker
 	case p.polling > p.interrupted:
 		p.interrupted++
@@ -162,20 +167,18 @@ func (p *Pool) Run(e Executor) (lost bool) {
 	p.slots = append(p.slots, s)
 	p.gateFor(e)
 	p.mu.Unlock()
-	park := (*conn)(nil)
+	var park *conn
 	for {
 		x, c := p.next(s, park)
-		park = nil
-		switch {
-		case x != nil:
-			e.Execute(x)
-			p.ended()
-		case c != nil:
-			if p.attend(s, c) {
-				park = c
-			}
-		default:
+		if x == nil {
 			return p.leave(s)
+		}
+		e.Execute(x)
+		p.busy.Add(-1)
+		p.served.Add(1)
+		park = nil
+		if c != nil && c.settle(x) {
+			park = c
 		}
 	}
 }
@@ -186,51 +189,33 @@ func (p *Pool) leave(s *slot) (lost bool) {
 	defer p.mu.Unlock()
 	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
 	if p.stopped && len(p.slots) == 0 && p.set != nil {
-		for p.ready.len() > 0 { // all were lost
-			c := p.ready.pop()
-			c.handOver(c.loop)
-		}
 		p.set.close()
 		p.set = nil
 	}
 	return s.lost
 }
 
-// begin notes what s serves; p.ended follows when it has.
-func (p *Pool) begin(s *slot, x *Exchange) {
-	x.holds.Add(1)
-	p.mu.Lock()
-	s.begin(x)
-	p.mu.Unlock()
-	p.busy.Add(1)
-}
-
-func (p *Pool) ended() {
-	p.busy.Add(-1)
-	p.served.Add(1)
-}
-
 // next ends what s has served, parks the connection that it has done with, if any, and
-// returns what it is to serve next: a request of the queue, or a connection on which
-// one has come. Neither: it is to end. One lock does for all.
+// returns the next request, with its connection if it is served inline; nil when there
+// will be none. One lock does for all.
 func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
-	arrived, polled := 0, false
 	for {
 		p.mu.Lock()
 		done := p.uncount(s)
-		if polled {
-			p.arrive(s, arrived)
+		arrived := s.arrived[:0]
+		if park != nil && !p.parkHeld(park) {
+			arrived = append(arrived, park)
 		}
-		if park != nil {
-			p.parkHeld(park)
+		do, x := read, (*Exchange)(nil)
+		if len(arrived) == 0 {
+			do, x = p.choose(s)
 		}
-		x, c, wait := p.choose(s)
-		more := p.polling > p.interrupted && (p.stopped || p.queue.len()+p.ready.len() > 0)
-		if more {
-			p.interrupted++
-			p.set.interrupt()
+		var inline *conn
+		if x != nil {
+			inline = x.inline
 		}
 		set, most := p.set, p.most()
+		p.passOn()
 		p.mu.Unlock()
 		if done != nil {
 			done.Release()
@@ -238,17 +223,27 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 		if park != nil && park.srv.draining.Load() {
 			park.drainParked()
 		}
-		park, polled = nil, false
-		switch wait {
-		case serves:
-			return x, c
-		case polls:
-			arrived, polled = set.wait(&s.events, most, true), true
-		case idles:
+		park = nil
+		switch do {
+		case serve:
+			return x, inline
+		case poll:
+			arrived = p.arrived(arrived, &s.events, set.wait(&s.events, most, true), true)
+		case idle:
 			<-s.wake
-		case ends:
+		case end:
 			return nil, nil
 		}
+		p.take(arrived, true)
+		s.arrived = arrived
+	}
+}
+
+// passOn interrupts another wait in the set if there is more to do; p.mu is held.
+func (p *Pool) passOn() {
+	if p.polling > p.interrupted && (p.stopped || p.queue.len() > 0) {
+		p.interrupted++
+		p.set.interrupt()
 	}
 }
 
@@ -256,20 +251,20 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 type step int
 
 const (
-	serves step = iota
-	polls
-	idles
-	ends
+	serve step = iota
+	poll
+	read
+	idle
+	end
 )
 
 // choose decides that; p.mu is held.
-func (p *Pool) choose(s *slot) (*Exchange, *conn, step) {
+func (p *Pool) choose(s *slot) (step, *Exchange) {
 	admitted := p.gate.admits(0)
 	switch {
 	case s.lost:
-		return nil, nil, ends
-	case p.queue.len() > 0 && (p.stopped || admitted && (p.ready.len() == 0 || !p.turn)):
-		p.turn = true
+		return end, nil
+	case p.queue.len() > 0 && (p.stopped || admitted):
 		x := p.queue.pop()
 		p.waiting.Add(-1)
 		p.busy.Add(1)
@@ -278,24 +273,19 @@ func (p *Pool) choose(s *slot) (*Exchange, *conn, step) {
 		if p.set != nil {
 			p.startTicks()
 		}
-		return x, nil, serves
-	case p.ready.len() > 0 && (p.stopped || admitted):
-		p.turn = false
-		p.count(s)
-		p.startTicks()
-		return nil, p.ready.pop(), serves
+		return serve, x
 	case p.stopped:
-		return nil, nil, ends
+		return end, nil
 	case p.set != nil && admitted:
 		p.count(s)
 		p.polling++
-		return nil, nil, polls
+		return poll, nil
 	}
 	p.idle = append(p.idle, s.wake)
 	if p.queue.len() > 0 {
 		p.startTicks()
 	}
-	return nil, nil, idles
+	return idle, nil
 }
 
 // Stop refuses what comes from now on and lets the executors return from Run

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -249,5 +250,6 @@ func endpoint(a net.Addr) Endpoint {
 	if err != nil {
 		return Endpoint{Addr: a.String()}
 	}
-	return Endpoint{Addr: host, Port: port}
+	ip, _ := netip.ParseAddr(host)
+	return Endpoint{Addr: host, Port: port, IP: ip}
 }

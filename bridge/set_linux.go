@@ -128,21 +128,27 @@ func readFD(fd int, p []byte, flags int) (int, error) {
 
 // writeFD sends as much of the pieces as the socket takes now.
 func writeFD(fd int, pieces *[3][]byte) (int, error) {
-	var vec [3]syscall.Iovec
-	n := 0
-	for _, p := range pieces {
-		if len(p) > 0 {
-			vec[n].Base = unsafe.SliceData(p)
-			vec[n].SetLen(len(p))
-			n++
+	const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+	var sent uintptr
+	var errno syscall.Errno
+	if p := pieces[0]; len(pieces[1]) == 0 && len(pieces[2]) == 0 { // cheaper, and nearly always
+		if len(p) == 0 {
+			return 0, nil
 		}
+		sent, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+	} else {
+		var vec [3]syscall.Iovec
+		n := 0
+		for _, p := range pieces {
+			if len(p) > 0 {
+				vec[n].Base = unsafe.SliceData(p)
+				vec[n].SetLen(len(p))
+				n++
+			}
+		}
+		msg := syscall.Msghdr{Iov: &vec[0], Iovlen: uint64(n)}
+		sent, _, errno = syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), flags)
 	}
-	if n == 0 {
-		return 0, nil
-	}
-	msg := syscall.Msghdr{Iov: &vec[0]}
-	msg.Iovlen = uint64(n)
-	sent, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 	switch errno {
 	case 0:
 		return int(sent), nil

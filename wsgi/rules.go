@@ -115,6 +115,9 @@ func (n Networks) ContainsPeer(peer bridge.Endpoint) bool {
 	if len(n.prefixes) == 0 {
 		return false
 	}
+	if peer.IP.IsValid() {
+		return n.Contains(peer.IP)
+	}
 	ip, err := netip.ParseAddr(peer.Addr)
 	return err == nil && n.Contains(ip)
 }
