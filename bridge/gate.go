@@ -104,6 +104,9 @@ func (p *Pool) tick() {
 	p.mu.Lock()
 	g := &p.gate
 	p.lookInside()
+	if p.set != nil {
+		p.weigh()
+	}
 	var others []chan struct{}
 	if g.adapt(time.Now()) {
 		others, p.idle = p.idle, nil // to wait beside each other

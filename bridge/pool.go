@@ -36,6 +36,8 @@ type Pool struct {
 	polling     int  // executors that wait in the set
 	interrupted int  // of those, who will come back for the queue
 	polls       int  // waits in the set that have ended
+	overlap     overlap
+	overlaps    atomic.Bool // overlap.on
 
 	busy     atomic.Int64
 	waiting  atomic.Int64

@@ -1,11 +1,14 @@
 package bridge
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -113,6 +116,34 @@ func (s *set) interrupt() {
 	one := [8]byte{1}
 	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(s.event), uintptr(unsafe.Pointer(&one)), 8)
 }
+
+// machineLoad returns how many threads of this machine have a core or want one, and how
+// many cores there are; 0 where that cannot be told (proc(5), loadavg: the number
+// before the slash).
+func machineLoad() (runnable, cores int) {
+	f := loadFile()
+	if f < 0 {
+		return 0, 0
+	}
+	var text [64]byte
+	n, err := syscall.Pread(f, text[:], 0)
+	if err != nil {
+		return 0, 0
+	}
+	before, _, _ := bytes.Cut(text[:n], []byte("/"))
+	for _, digit := range before[bytes.LastIndexByte(before, ' ')+1:] {
+		runnable = 10*runnable + int(digit-'0')
+	}
+	return runnable, runtime.NumCPU()
+}
+
+var loadFile = sync.OnceValue(func() int {
+	f, err := syscall.Open("/proc/loadavg", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return f // as long as the process
+})
 
 // --- parked connections' sockets, which do not block ---
 
