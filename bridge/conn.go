@@ -41,7 +41,8 @@ type conn struct {
 	out    []byte // answer bytes being put together
 	vec    [3][]byte
 	desk   *desk  // whose memory buf and out are; nil: the connection's own
-	rest   []byte // bytes of an answer that a parked connection's socket did not take
+	rest   []byte // bytes of an answer that were not sent yet
+	late   bool   // rest is the whole answer, kept for a moment
 	ans    answer
 	start  time.Time   // of the present request
 	served int         // requests

@@ -12,7 +12,8 @@ import "time"
 // The ticks also look after parked connections while no executor does.
 const (
 	gateTick   = time.Millisecond
-	gateStale  = 5 // ticks after which one that computes is not counted any more: it may do without the GIL
+	gateSlow   = 4 * time.Millisecond // from tick to tick when nothing is amiss: a tick costs some 45 us
+	gateStale  = 5                    // ticks after which one that computes is not counted any more: it may do without the GIL
 	gatePeriod = 20 * time.Millisecond
 	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
 
@@ -36,7 +37,8 @@ type gate struct {
 
 	timer *time.Timer
 	armed bool
-	polls int // the pool's at the last tick
+	pause time.Duration // to the next tick
+	polls int           // the pool's at the last tick
 
 	stalls int
 	since  time.Time     // when stalls was 0
@@ -91,6 +93,7 @@ func (p *Pool) startTicks() {
 		return
 	}
 	g.armed = true
+	g.pause = gateTick
 	g.polls = p.polls
 	if g.timer == nil {
 		g.timer = time.AfterFunc(gateTick, p.tick)
@@ -103,7 +106,11 @@ func (p *Pool) startTicks() {
 func (p *Pool) tick() {
 	p.mu.Lock()
 	g := &p.gate
-	p.lookInside()
+	late, amiss := p.lookInside()
+	g.pause = min(2*g.pause, gateSlow)
+	if amiss {
+		g.pause = gateTick
+	}
 	if p.set != nil {
 		p.weigh()
 	}
@@ -125,10 +132,12 @@ func (p *Pool) tick() {
 	tend := unwatched && wakes == 0 && len(others) == 0 && p.polls == g.polls
 	g.polls = p.polls
 	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0
+	pause := g.pause
 	if g.armed && !tend {
-		g.timer.Reset(gateTick)
+		g.timer.Reset(pause)
 	}
 	p.mu.Unlock()
+	p.sendLate(late)
 	for _, wake := range others {
 		wake <- struct{}{}
 	}
@@ -137,7 +146,7 @@ func (p *Pool) tick() {
 	}
 	if tend {
 		p.tend(set)
-		g.timer.Reset(gateTick)
+		g.timer.Reset(pause)
 	}
 }
 
@@ -154,8 +163,10 @@ func (p *Pool) tend(set *set) {
 	}
 }
 
-// lookInside stops counting those who have been inside for too long.
-func (p *Pool) lookInside() {
+// lookInside stops counting those who have been inside for too long; it returns the
+// connections whose answers they have kept, and whether any waits for something.
+func (p *Pool) lookInside() (late []*conn, amiss bool) {
+	closed := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
 	for _, s := range p.slots {
 		if s.ticked != s.number {
 			s.ticked, s.ticks = s.number, 0
@@ -166,7 +177,9 @@ func (p *Pool) lookInside() {
 		}
 		s.ticks++
 		s.x.detach()
-		if !s.counted || !p.gate.narrow {
+		late = append(late, s.late.kept...)
+		s.late.kept = s.late.kept[:0]
+		if !closed || !s.counted {
 			continue
 		}
 		if s.ticks <= gateStale {
@@ -174,10 +187,13 @@ func (p *Pool) lookInside() {
 				continue
 			}
 		}
+		amiss = true
+		s.late.from = s.number + lateCalm
 		s.counted = false
 		p.gate.inside--
 		p.gate.stalls++
 	}
+	return late, amiss
 }
 
 // adapt opens the gate or tries it narrow; it returns whether it was opened.

@@ -110,36 +110,47 @@ func (c *conn) readParked(p []byte, flags int) (int, error) {
 	return readFD(c.fd, p, flags)
 }
 
-// push sends a part of an answer as far as the socket takes it; x.mu is held. It
-// returns why no more is wanted, if so.
+// push sends a part of an answer as far as the socket takes it, or keeps it for a
+// moment (see late.go); x.mu is held. It returns why no more is wanted, if so.
 func (c *conn) push(x *Exchange, p Part) error {
 	a := &c.ans
 	if p.Head != nil {
 		a.begin(p)
 	}
 	data, tail := a.frame(p)
-	c.vec = [3][]byte{c.out, data, tail}
+	a.over = a.complete(p.Last)
 	if len(data) <= gather {
 		c.out = append(append(c.out, data...), tail...)
-		c.vec = [3][]byte{c.out}
+		data, tail = nil, nil
 	}
-	err := c.send()
-	c.vec = [3][]byte{}
-	c.out = c.out[:0]
+	var err error
+	switch {
+	case a.over && a.keep && x.mayWait && data == nil:
+		c.out, c.rest = nil, c.out
+		c.late = true
+	default:
+		c.vec = [3][]byte{c.out, data, tail}
+		err = c.send()
+		c.out = c.out[:0]
+	}
 	switch {
 	case err != nil:
-		c.srv.Log.Debug("the client left before its answer was whole", "peer", c.peer.Addr, "error", err)
+		c.clientLeft(err)
 		x.left = cmp.Or(x.left, ErrGone)
-		a.over = true
-		a.stopShort()
-	case a.complete(p.Last):
+	case a.over:
 		x.left = cmp.Or(x.left, ErrComplete)
-		a.over = true
 	}
-	if len(c.rest) > 0 {
+	if len(c.rest) > 0 && !c.late {
 		x.callFront()
 	}
 	return x.left
+}
+
+// clientLeft ends an answer that cannot be sent.
+func (c *conn) clientLeft(err error) {
+	c.srv.Log.Debug("the client left before its answer was whole", "peer", c.peer.Addr, "error", err)
+	c.ans.over = true
+	c.ans.stopShort()
 }
 
 // send writes c.vec; what the socket does not take is copied to rest.
@@ -151,7 +162,9 @@ func (c *conn) send() error {
 		n, err = writeFD(fd, &c.vec)
 	}
 	c.mu.Unlock()
-	for _, p := range c.vec {
+	vec := c.vec
+	c.vec = [3][]byte{}
+	for _, p := range vec {
 		skip := min(n, len(p))
 		n -= skip
 		if err == nil && skip < len(p) {
@@ -168,9 +181,10 @@ func (c *conn) settle(x *Exchange) (park bool) {
 	mine := x.inline == c
 	x.inline = nil
 	x.mu.Unlock()
-	if !mine {
-		return false // it was handed over meanwhile
-	}
+	return mine && c.settled(x) // else it was handed over meanwhile
+}
+
+func (c *conn) settled(x *Exchange) (park bool) {
 	a := &c.ans
 	if !a.over { // the executor came back without an answer
 		a.stopShort()
@@ -217,7 +231,7 @@ func (c *conn) more() bool {
 func (x *Exchange) callFront() {
 	c := x.inline
 	x.inline = nil
-	c.desk = nil
+	c.desk, c.late = nil, false
 	c.handOver(func() { c.takeOver(x) })
 }
 

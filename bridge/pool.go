@@ -179,7 +179,7 @@ func (p *Pool) Run(e Executor) (lost bool) {
 		p.busy.Add(-1)
 		p.served.Add(1)
 		park = nil
-		if c != nil && c.settle(x) {
+		if c != nil && (c.waits(x) || c.settle(x)) {
 			park = c
 		}
 	}
@@ -205,11 +205,20 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 		p.mu.Lock()
 		done := p.uncount(s)
 		arrived := s.arrived[:0]
-		if park != nil && !p.parkHeld(park) {
+		switch {
+		case park == nil:
+		case park.late:
+			s.late.keep(park)
+			park = nil
+		case !p.parkHeld(park):
 			arrived = append(arrived, park)
 		}
+		var kept []*conn
 		do, x := read, (*Exchange)(nil)
-		if len(arrived) == 0 {
+		if p.due(s) {
+			kept = s.late.kept
+			s.late.kept, s.spare = s.spare[:0], kept
+		} else if len(arrived) == 0 {
 			do, x = p.choose(s)
 		}
 		var inline *conn
@@ -236,6 +245,7 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 		case end:
 			return nil, nil
 		}
+		p.sendLate(kept)
 		p.take(arrived, true)
 		s.arrived = arrived
 	}
@@ -273,6 +283,7 @@ func (p *Pool) choose(s *slot) (step, *Exchange) {
 		p.count(s)
 		s.begin(x)
 		if p.set != nil {
+			x.mayWait = p.mayKeep(s)
 			p.startTicks()
 		}
 		return serve, x

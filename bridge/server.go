@@ -167,7 +167,8 @@ func (s *Server) accept(l net.Listener, local Endpoint) (*conn, error) {
 
 func (s *Server) start(c *conn) {
 	s.mu.Lock()
-	c.draining = s.draining.Load() // taken from the backlog of a server that stops
+	draining := s.draining.Load()
+	c.draining = draining // taken from the backlog of a server that stops
 	s.conns[c] = struct{}{}
 	s.done.Add(1)
 	s.mu.Unlock()
@@ -175,7 +176,7 @@ func (s *Server) start(c *conn) {
 	switch {
 	case !c.parkable:
 		go c.serve()
-	case c.draining || !s.Pool.park(c):
+	case draining || !s.Pool.park(c):
 		c.handOver(c.loop)
 	default:
 		s.watchParked()
