@@ -52,6 +52,8 @@ func (p *Pool) sendLate(kept []*conn) {
 
 // sendRest sends a kept answer; false: a goroutine goes on with it.
 func (c *conn) sendRest(x *Exchange) bool {
+	x.holds.Add(1) // callFront gives ours to a front
+	defer x.Release()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.inline != c {

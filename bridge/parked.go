@@ -120,7 +120,9 @@ func (p *Pool) take(conns []*conn, free bool) {
 	}
 	p.mu.Unlock()
 	for _, x := range requests[served:] {
+		x.holds.Add(1) // Fail gives ours to a front
 		x.Fail(refused)
+		x.Release()
 	}
 }
 
