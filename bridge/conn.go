@@ -108,7 +108,7 @@ func (c *conn) preamble() bool {
 func (c *conn) loop() {
 	for c.await() && c.exchange() {
 		c.served++
-		if c.small && !c.srv.Pool.overlaps.Load() && c.park() {
+		if c.small && c.park() {
 			return
 		}
 	}

@@ -22,7 +22,7 @@ type delayed struct {
 
 // mayKeep tells whether the answer of what s serves now may be kept; p.mu is held.
 func (p *Pool) mayKeep(s *slot) bool {
-	return s.number >= s.late.from && p.queue.len() > 0 && (p.gate.narrow || len(p.slots) == 1)
+	return s.number >= s.late.from && (p.queue.len() > 0 || p.assisted) && (p.gate.narrow || len(p.slots) == 1)
 }
 
 // due tells whether kept answers are to be sent before s does anything else; p.mu is

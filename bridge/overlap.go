@@ -2,18 +2,20 @@ package bridge
 
 import "time"
 
-// Serving inline takes the least CPU. But where an application computes for long and a
-// core is free, goroutines can read and write on that while an executor computes, which
-// gives more requests a second: Flask's hello world 17,400 instead of 12,250. So while
-// the executors are busy all the time, it is weighed which is better.
+// One thread that reads, computes and sends takes the least CPU. But where an
+// application computes for long and a core is free, requests a second are won by an
+// assistant, a goroutine that reads requests and sends the executors' answers while
+// they compute: Flask's hello world 17,100 instead of 15,900, for 80 us of CPU a request
+// instead of 76. So while an executor is busy all the time, it is weighed which is
+// better.
 const (
-	overlapSamples = 128 // ticks
+	overlapSamples = 64 // ticks
 
-	overlapBusy   = 0.8                   // of the samples: an executor computes, and nobody waits for anything else
-	overlapFrom   = 40 * time.Microsecond // a request, at least: of a shorter one the hand-over is the larger part
-	overlapBelow  = 25 * time.Microsecond // then it ends
-	overlapFree   = 0.4                   // cores, at least, that nobody has used
-	overlapBeyond = 0.1                   // more than there are that somebody wanted: then it ends
+	overlapBusy   = 0.8                   // of the samples, at least, in which an executor computed
+	overlapFrom   = 30 * time.Microsecond // a request takes at least: of a shorter one the hand-over is the larger part
+	overlapBelow  = 20 * time.Microsecond // then it ends
+	overlapFree   = 0.2                   // cores, at least, that nobody wanted
+	overlapBeyond = 0.3                   // more than there are that somebody wanted: then it ends
 )
 
 // overlap is a pool's; its lock guards it.
@@ -32,7 +34,6 @@ func (p *Pool) weigh() {
 	o := &p.overlap
 	if !p.gate.locked || !p.gate.narrow && len(p.slots) > 1 {
 		*o = overlap{} // they are many, or wait for something else
-		p.overlaps.Store(false)
 		return
 	}
 	runnable, cores := machineLoad()
@@ -58,7 +59,10 @@ func (p *Pool) weigh() {
 	took := time.Since(o.since)
 	request := took / time.Duration(max(1, p.served.Load()-o.served))
 	o.on = o.decide(request, float64(cores))
-	p.overlaps.Store(o.on)
+	if o.on && !p.assisted {
+		p.assisted = true
+		go p.assist()
+	}
 	o.samples, o.busy, o.runnable = 0, 0, 0
 }
 
@@ -72,4 +76,43 @@ func (o *overlap) decide(request time.Duration, cores float64) bool {
 		return request >= overlapBelow && wanted <= cores+overlapBeyond
 	}
 	return request >= overlapFrom && wanted <= cores-overlapFree
+}
+
+// assist is the assistant's life.
+func (p *Pool) assist() {
+	var e events
+	var room [len(events{})]*conn
+	for {
+		p.mu.Lock()
+		kept := p.handed
+		p.handed, p.spare = p.spare[:0], kept
+		set := p.set
+		over := !p.overlap.on || p.stopped || set == nil
+		p.assisted = !over
+		p.dozes = len(kept) == 0 && !over
+		dozes := p.dozes
+		if p.interrupted > 0 {
+			set.interrupt() // that was for an executor
+		}
+		p.mu.Unlock()
+		p.sendLate(kept)
+		if over {
+			return
+		}
+		n := set.wait(&e, len(e), dozes)
+		p.take(p.arrived(room[:0], &e, n, false), false)
+		p.mu.Lock()
+		p.dozes = false
+		p.passOn()
+		p.mu.Unlock()
+	}
+}
+
+// handOn gives the assistant kept answers; p.mu is held.
+func (p *Pool) handOn(kept []*conn) {
+	p.handed = append(p.handed, kept...)
+	if p.dozes {
+		p.dozes = false
+		p.set.interrupt()
+	}
 }

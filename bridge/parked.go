@@ -99,13 +99,8 @@ func (p *Pool) take(conns []*conn, free bool) {
 	}
 	var room [len(events{})]*Exchange
 	requests := room[:0]
-	overlaps := p.overlaps.Load()
 	for i, c := range conns {
 		conns[i] = nil
-		if overlaps && (i > 0 || !free) { // an idle executor serves the only one best
-			c.handOver(c.loop)
-			continue
-		}
 		if x := c.receive(); x != nil {
 			requests = append(requests, x)
 		}

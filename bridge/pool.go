@@ -36,8 +36,12 @@ type Pool struct {
 	polling     int  // executors that wait in the set
 	interrupted int  // of those, who will come back for the queue
 	polls       int  // waits in the set that have ended
-	overlap     overlap
-	overlaps    atomic.Bool // overlap.on
+
+	overlap  overlap
+	assisted bool    // there is an assistant
+	dozes    bool    // it waits in the set
+	handed   []*conn // whose answers it is to send
+	spare    []*conn // its last ones', for reuse
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -216,8 +220,14 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 		var kept []*conn
 		do, x := read, (*Exchange)(nil)
 		if p.due(s) {
-			kept = s.late.kept
-			s.late.kept, s.spare = s.spare[:0], kept
+			if p.assisted && p.queue.len() > 0 {
+				p.handOn(s.late.kept)
+				s.late.kept = s.late.kept[:0]
+				do, x = p.choose(s)
+			} else {
+				kept = s.late.kept
+				s.late.kept, s.spare = s.spare[:0], kept
+			}
 		} else if len(arrived) == 0 {
 			do, x = p.choose(s)
 		}
