@@ -1,6 +1,9 @@
 package bridge
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // The gate decides how many executors are in the application at a time. With a GIL,
 // threads that all want to compute cost more than one that does. So the gate is narrow
@@ -17,8 +20,9 @@ const (
 	gatePeriod = 20 * time.Millisecond
 	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
 
-	gateRetry     = 250 * time.Millisecond // after which an open gate is tried narrow
-	gateRetryMost = 4 * time.Second
+	gateRetry     = time.Second // after which an open gate is tried narrow
+	gateRetryMost = 16 * time.Second
+	gateUsed      = 0.7 // of a core: a process that uses less has no threads that fight for the GIL
 )
 
 // Locked is an Executor that shares a lock such as Python's GIL with the others. Running
@@ -44,6 +48,7 @@ type gate struct {
 	since  time.Time     // when stalls was 0
 	retry  time.Time     // when an open gate is to be tried narrow
 	wait   time.Duration // the time to the next retry
+	used   time.Duration // what the process had computed when that began
 }
 
 // gated is what the gate knows of an executor.
@@ -93,13 +98,13 @@ func (p *Pool) startTicks() {
 		return
 	}
 	g.armed = true
-	g.pause = gateTick
 	g.polls = p.polls
 	if g.timer == nil {
-		g.timer = time.AfterFunc(gateTick, p.tick)
+		g.pause = gateSlow
+		g.timer = time.AfterFunc(g.pause, p.tick)
 		return
 	}
-	g.timer.Reset(gateTick)
+	g.timer.Reset(g.pause)
 }
 
 // tick lets in who has to wait no longer.
@@ -204,7 +209,7 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 	case g.narrow && g.stalls >= gateStalls:
 		g.narrow = false
 		g.wait = min(max(2*g.wait, gateRetry), gateRetryMost)
-		g.retry = now.Add(g.wait)
+		g.retry, g.used = now.Add(g.wait), computed()
 		return true
 	case g.narrow && now.Sub(g.since) > gatePeriod:
 		if g.stalls == 0 && now.Sub(g.since) < 2*gatePeriod {
@@ -212,8 +217,19 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 		}
 		g.since, g.stalls = now, 0
 	case !g.narrow && !now.Before(g.retry):
-		g.narrow = true
-		g.since, g.stalls = now, 0
+		used := computed()
+		g.narrow = float64(used-g.used) > gateUsed*float64(g.wait+now.Sub(g.retry))
+		g.retry, g.used = now.Add(g.wait), used
+		g.since, g.stalls, g.pause = now, 0, gateTick
 	}
 	return false
+}
+
+// computed is for how long this process has used a core.
+func computed() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -36,7 +36,7 @@ func (p *Pool) weigh() {
 		*o = overlap{} // they are many, or wait for something else
 		return
 	}
-	runnable, cores := machineLoad()
+	runnable, cores := p.load()
 	if cores == 0 {
 		return
 	}
@@ -86,33 +86,42 @@ func (p *Pool) assist() {
 		p.mu.Lock()
 		kept := p.handed
 		p.handed, p.spare = p.spare[:0], kept
-		set := p.set
-		over := !p.overlap.on || p.stopped || set == nil
-		p.assisted = !over
-		p.dozes = len(kept) == 0 && !over
-		dozes := p.dozes
+		over := !p.overlap.on || p.stopped
+		p.dozes, p.called = len(kept) == 0 && !over, false
 		if p.interrupted > 0 {
-			set.interrupt() // that was for an executor
+			p.set.interrupt() // that was for an executor
 		}
+		set, dozes := p.set, p.dozes
 		p.mu.Unlock()
 		p.sendLate(kept)
 		if over {
-			return
+			break
 		}
-		n := set.wait(&e, len(e), dozes)
-		p.take(p.arrived(room[:0], &e, n, false), false)
+		p.take(p.arrived(room[:0], &e, set.wait(&e, len(e), dozes), false), false)
 		p.mu.Lock()
 		p.dozes = false
 		p.passOn()
 		p.mu.Unlock()
 	}
+	p.mu.Lock()
+	p.assisted = false
+	kept := p.handed
+	p.handed = nil
+	p.closeSet()
+	p.mu.Unlock()
+	p.sendLate(kept)
 }
 
 // handOn gives the assistant kept answers; p.mu is held.
 func (p *Pool) handOn(kept []*conn) {
 	p.handed = append(p.handed, kept...)
-	if p.dozes {
-		p.dozes = false
+	p.callAssistant()
+}
+
+// callAssistant ends its wait; p.mu is held.
+func (p *Pool) callAssistant() {
+	if p.dozes && !p.called {
+		p.called = true
 		p.set.interrupt()
 	}
 }

@@ -69,8 +69,8 @@ func (p *Pool) arrived(conns []*conn, e *events, n int, polled bool) []*conn {
 	if polled {
 		p.polling--
 		p.interrupted = min(max(0, p.interrupted-1), p.polling)
-		if p.interrupted > 0 {
-			p.set.interrupt() // two interruptions may have become one
+		if p.interrupted > 0 || p.called {
+			p.set.interrupt() // two interruptions may have become one, or come to the wrong one
 		}
 	}
 	if p.set == nil {

@@ -38,8 +38,10 @@ type Pool struct {
 	polls       int  // waits in the set that have ended
 
 	overlap  overlap
+	load     func() (runnable, cores int)
 	assisted bool    // there is an assistant
 	dozes    bool    // it waits in the set
+	called   bool    // it is to wake up
 	handed   []*conn // whose answers it is to send
 	spare    []*conn // its last ones', for reuse
 
@@ -74,7 +76,7 @@ func (p *Pool) Oldest() time.Duration {
 
 // NewPool returns a pool without executors: each enters with Run.
 func NewPool(l PoolLimits) *Pool {
-	p := &Pool{limits: l}
+	p := &Pool{limits: l, load: machineLoad}
 	p.sweep = time.AfterFunc(time.Hour, p.expire)
 	p.sweep.Stop()
 	return p
@@ -194,10 +196,7 @@ func (p *Pool) leave(s *slot) (lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
-	if p.stopped && len(p.slots) == 0 && p.set != nil {
-		p.set.close()
-		p.set = nil
-	}
+	p.closeSet()
 	return s.lost
 }
 
@@ -261,6 +260,14 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 	}
 }
 
+// closeSet closes the set when nobody needs it any more; p.mu is held.
+func (p *Pool) closeSet() {
+	if p.stopped && len(p.slots) == 0 && !p.assisted && p.set != nil {
+		p.set.close()
+		p.set = nil
+	}
+}
+
 // passOn interrupts another wait in the set if there is more to do; p.mu is held.
 func (p *Pool) passOn() {
 	if p.polling > p.interrupted && (p.stopped || p.queue.len() > 0) {
@@ -294,7 +301,9 @@ func (p *Pool) choose(s *slot) (step, *Exchange) {
 		s.begin(x)
 		if p.set != nil {
 			x.mayWait = p.mayKeep(s)
-			p.startTicks()
+			if p.polling == 0 {
+				p.startTicks()
+			}
 		}
 		return serve, x
 	case p.stopped:
@@ -329,10 +338,8 @@ func (p *Pool) stop() {
 		wake <- struct{}{}
 	}
 	p.idle = nil
-	if p.polling > p.interrupted {
-		p.interrupted++ // who comes back then interrupts the next
-		p.set.interrupt()
-	}
+	p.passOn()
+	p.callAssistant()
 }
 
 // expire fails what has waited too long. The queue is in order of arrival, so
