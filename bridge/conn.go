@@ -46,7 +46,9 @@ type conn struct {
 
 	out    []byte // answer bytes being put together
 	vec    [3][]byte
-	rest   []byte // bytes of an answer that a parked connection's socket did not take
+	desk   *desk  // whose memory buf and out are; nil: the connection's own
+	rest   []byte // bytes of an answer that were not sent yet
+	late   bool   // rest is the whole answer, kept for a moment
 	ans    answer
 	start  time.Time   // of the present request
 	served int         // requests

@@ -61,6 +61,8 @@ type Exchange struct {
 	queued time.Time
 	holds  atomic.Int32
 	inline *conn // takes the answer on the executor's thread; nil: a front does
+	// mayWait: a small answer may be sent a moment later, with others.
+	mayWait bool
 
 	ready chan struct{} // to the front: something changed
 	space chan struct{} // to the executor: something was taken, or the front left

@@ -1,6 +1,9 @@
 package bridge
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // The gate decides how many executors are in the application at a time. With a GIL,
 // threads that all want to compute cost more than one that does. So the gate is narrow
@@ -12,14 +15,14 @@ import "time"
 // The ticks also look after parked connections while no executor does.
 const (
 	gateTick   = time.Millisecond
-	gateStale  = 5 // ticks after which one that computes is not counted any more: it may do without the GIL
+	gateSlow   = 4 * time.Millisecond // from tick to tick when nothing is amiss: a tick costs some 45 us
+	gateStale  = 5                    // ticks after which one that computes is not counted any more: it may do without the GIL
 	gatePeriod = 20 * time.Millisecond
 	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
 
-	gateRetry     = 250 * time.Millisecond // after which an open gate is tried narrow
-	gateRetryMost = 4 * time.Second
-
-	readyMost = 50 * time.Millisecond // how long a connection may wait for the executor that took it from the set
+	gateRetry     = time.Second // after which an open gate is tried narrow
+	gateRetryMost = 16 * time.Second
+	gateUsed      = 0.7 // of a core: a process that uses less has no threads that fight for the GIL
 )
 
 // Locked is an Executor that shares a lock such as Python's GIL with the others. Running
@@ -38,12 +41,14 @@ type gate struct {
 
 	timer *time.Timer
 	armed bool
-	polls int // the pool's at the last tick
+	pause time.Duration // to the next tick
+	polls int           // the pool's at the last tick
 
 	stalls int
 	since  time.Time     // when stalls was 0
 	retry  time.Time     // when an open gate is to be tried narrow
 	wait   time.Duration // the time to the next retry
+	used   time.Duration // what the process had computed when that began
 }
 
 // gated is what the gate knows of an executor.
@@ -95,61 +100,80 @@ func (p *Pool) startTicks() {
 	g.armed = true
 	g.polls = p.polls
 	if g.timer == nil {
-		g.timer = time.AfterFunc(gateTick, p.tick)
+		g.pause = gateSlow
+		g.timer = time.AfterFunc(g.pause, p.tick)
 		return
 	}
-	g.timer.Reset(gateTick)
+	g.timer.Reset(g.pause)
 }
 
 // tick lets in who has to wait no longer.
 func (p *Pool) tick() {
 	p.mu.Lock()
 	g := &p.gate
-	now := time.Now()
-	alive := p.lookInside()
-	opened := g.adapt(now)
-	work := p.queue.len() + p.ready.len()
-	unwatched := p.set != nil && p.set.count > 0 && p.polling == 0
+	late, amiss := p.lookInside()
+	g.pause = min(2*g.pause, gateSlow)
+	if amiss {
+		g.pause = gateTick
+	}
+	if p.set != nil {
+		p.weigh()
+	}
+	var others []chan struct{}
+	if g.adapt(time.Now()) {
+		others, p.idle = p.idle, nil // to wait beside each other
+	}
+	work := p.queue.len()
+	set := p.set
+	unwatched := set != nil && set.count > 0 && p.polling == 0
 	if unwatched {
 		work = max(work, 1)
-	}
-	var all []chan struct{}
-	if opened {
-		all, p.idle = p.idle, nil // to wait beside each other
 	}
 	wakes := 0
 	for wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
 		p.waking++
 		wakes++
 	}
-	var over []*conn
-	if unwatched && wakes == 0 && len(all) == 0 {
-		over = p.tend(now, alive)
-	}
+	tend := unwatched && wakes == 0 && len(others) == 0 && p.polls == g.polls
 	g.polls = p.polls
-	g.armed = p.queue.len() > 0 && len(p.idle) > 0 || p.ready.len() > 0 || unwatched
-	if g.armed {
-		g.timer.Reset(gateTick)
+	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0
+	pause := g.pause
+	if g.armed && !tend {
+		g.timer.Reset(pause)
 	}
 	p.mu.Unlock()
-	for _, wake := range all {
+	p.sendLate(late)
+	for _, wake := range others {
 		wake <- struct{}{}
 	}
 	for range wakes {
 		p.wake()
 	}
-	for _, c := range over {
-		c.handOver(c.loop)
+	if tend {
+		p.tend(set)
+		g.timer.Reset(pause)
 	}
 }
 
-// lookInside stops counting those who have been inside for too long; it returns
-// whether any has gone on to another request, or computes.
-func (p *Pool) lookInside() (alive bool) {
-	looks := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
+// tend queues what has come on parked connections while no executor looks.
+func (p *Pool) tend(set *set) {
+	var e events
+	var room [len(events{})]*conn
+	for {
+		n := set.wait(&e, len(e), false)
+		p.take(p.arrived(room[:0], &e, n, false), false)
+		if n < len(e) {
+			return
+		}
+	}
+}
+
+// lookInside stops counting those who have been inside for too long; it returns the
+// connections whose answers they have kept, and whether any waits for something.
+func (p *Pool) lookInside() (late []*conn, amiss bool) {
+	closed := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
 	for _, s := range p.slots {
 		if s.ticked != s.number {
-			alive = true
 			s.ticked, s.ticks = s.number, 0
 			continue
 		}
@@ -158,22 +182,23 @@ func (p *Pool) lookInside() (alive bool) {
 		}
 		s.ticks++
 		s.x.detach()
-		if !s.counted {
+		late = append(late, s.late.kept...)
+		s.late.kept = s.late.kept[:0]
+		if !closed || !s.counted {
 			continue
 		}
-		if looks && s.ticks <= gateStale {
+		if s.ticks <= gateStale {
 			if running, _ := s.executor.(Locked).Running(); running {
-				alive = true
 				continue
 			}
 		}
+		amiss = true
+		s.late.from = s.number + lateCalm
 		s.counted = false
 		p.gate.inside--
-		if p.gate.narrow {
-			p.gate.stalls++
-		}
+		p.gate.stalls++
 	}
-	return alive
+	return late, amiss
 }
 
 // adapt opens the gate or tries it narrow; it returns whether it was opened.
@@ -184,7 +209,7 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 	case g.narrow && g.stalls >= gateStalls:
 		g.narrow = false
 		g.wait = min(max(2*g.wait, gateRetry), gateRetryMost)
-		g.retry = now.Add(g.wait)
+		g.retry, g.used = now.Add(g.wait), computed()
 		return true
 	case g.narrow && now.Sub(g.since) > gatePeriod:
 		if g.stalls == 0 && now.Sub(g.since) < 2*gatePeriod {
@@ -192,33 +217,19 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 		}
 		g.since, g.stalls = now, 0
 	case !g.narrow && !now.Before(g.retry):
-		g.narrow = true
-		g.since, g.stalls = now, 0
+		used := computed()
+		g.narrow = float64(used-g.used) > gateUsed*float64(g.wait+now.Sub(g.retry))
+		g.retry, g.used = now.Add(g.wait), used
+		g.since, g.stalls, g.pause = now, 0, gateTick
 	}
 	return false
 }
 
-// tend takes what has come on parked connections while no executor waits for them. It
-// returns those that are to have goroutines, so that the queue's limits hold for them;
-// p.mu is held.
-func (p *Pool) tend(now time.Time, alive bool) (over []*conn) {
-	late := p.ready.len() > 0 && now.Sub(p.readySince) > readyMost
-	if alive && !late && p.polls != p.gate.polls {
-		return nil
+// computed is for how long this process has used a core.
+func computed() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
 	}
-	var e events
-	for {
-		n := p.set.wait(&e, len(e), false)
-		p.note(&e, n)
-		if n < len(e) {
-			break
-		}
-	}
-	if alive && !late {
-		return nil
-	}
-	for p.ready.len() > 0 {
-		over = append(over, p.ready.pop())
-	}
-	return over
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -3,18 +3,20 @@ package bridge
 import (
 	"cmp"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // A connection that waits for a request is parked: it is in its pool's set, without a
-// goroutine and without buffers. An executor that waits there serves a request that has
-// arrived whole on its own thread, and sends the answer with calls that do not block,
-// so that a small request changes no thread at all: that costs as much as all else
-// that the server does for it. Whatever does not go so is handed over to a goroutine,
-// before the application is called or in the midst of the answer, and goes on as
-// conn.go says: what has come in part, large bodies, what is refused, answers that do
-// not fit into the socket's buffer, files, the end of a connection.
+// goroutine and without buffers. An executor that has nothing to do waits there, reads
+// what has come, and queues the requests that have arrived whole. The executor that
+// serves such a request also sends the answer, by calls that do not block. So a small
+// request changes no thread: that costs as much as all else that the server does for
+// it. Whatever does not go so is handed over to a goroutine, before the request is
+// queued or in the midst of the answer, and goes on as conn.go says: what has come in
+// part, large bodies, what is refused, answers that do not fit into the socket's
+// buffer, files, connections that end.
 
 const (
 	// inlineBuffer is the largest request, head and body, that is served inline.
@@ -27,82 +29,53 @@ const (
 	lapse = time.Second
 )
 
-// desk is the memory that an executor lends to the connection that it serves.
-type desk struct{ buf, out []byte }
-
-// fate is what becomes of a connection after an executor has looked at it.
-type fate int
-
-const (
-	parks   fate = iota
-	gone         // it has been handed over meanwhile: not to be touched
-	fronts       // a goroutine goes on with what is in its buffer
-	lingers      // a goroutine closes it
-	closes
-	resets
-)
-
-// attend serves what has come on c. It returns whether c is to be parked again, which
-// is left to the caller.
-func (p *Pool) attend(s *slot, c *conn) (park bool) {
-	if s.desk.buf == nil {
-		s.desk.buf = make([]byte, inlineBuffer)
-	}
-	c.buf, c.out = s.desk.buf, s.desk.out[:0]
-	x, next := c.receive()
-	if x != nil {
-		p.begin(s, x)
-		s.executor.Execute(x)
-		p.ended()
-		next = c.finish(x)
-	}
-	switch next {
-	case parks, closes, resets:
-		s.desk = desk{c.buf, c.out}
-		c.buf, c.out = nil, nil
-		c.r, c.w = 0, 0
-	default:
-		s.desk = desk{} // it goes with the connection
-	}
-	switch next {
-	case parks:
-		return true
-	case closes, resets:
-		if next == resets {
-			resetFD(c.fd)
-		}
-		c.end()
-	case fronts:
-		c.handOver(c.loop)
-	case lingers:
-		c.handOver(func() {
-			c.linger()
-			c.end()
-		})
-	}
-	return false
+// desk is the memory of a connection that is served inline.
+type desk struct {
+	buf [inlineBuffer]byte
+	out []byte
 }
 
-// receive reads what has come. It returns an exchange, ready for the application, if
-// that is a whole request that can be served inline; else what becomes of c. Up to
-// then nothing has happened that a goroutine could not do again.
-func (c *conn) receive() (*Exchange, fate) {
+var desks = sync.Pool{New: func() any { return new(desk) }}
+
+// receive reads what has come on a connection that the caller holds. It returns an
+// exchange, ready to be queued, if that is a whole request that can be served inline;
+// else it has seen to the connection. Before it returns an exchange nothing happens
+// that a goroutine could not do again.
+func (c *conn) receive() *Exchange {
+	c.desk = desks.Get().(*desk)
+	c.buf, c.out = c.desk.buf[:], c.desk.out[:0]
 	n, err := c.readParked(c.buf, 0)
-	switch {
-	case again(err):
-		c.filled, c.ended = false, false
-		return nil, parks
-	case err != nil || n == 0:
-		return nil, closes
+	if err != nil || n == 0 {
+		c.leaveDesk()
+		if again(err) {
+			c.filled, c.ended = false, false
+			c.srv.Pool.repark(c)
+		} else {
+			c.end()
+		}
+		return nil
 	}
 	c.r, c.w = 0, n
 	c.filled = n == len(c.buf) || c.ended
+	x := c.whole()
+	if x == nil {
+		c.desk = nil // goes with the connection
+		c.handOver(c.loop)
+	}
+	return x
+}
+
+// whole returns the exchange of what receive has read; nil if it is not for an executor.
+func (c *conn) whole() *Exchange {
 	c.parsed = false
 	c.parser.Reset(c.srv.Limits.Head)
-	size, err := c.parser.Parse(c.buf[:n])
+	size, err := c.parser.Parse(c.buf[:c.w])
 	h := &c.parser.Head
-	if err != nil || size == 0 || h.Chunked || h.ContentLength > min(int64(n-size), c.srv.Limits.BodyMemory) || string(h.Method) == "CONNECT" {
-		return nil, fronts
+	if err != nil || size == 0 || h.Chunked || string(h.Method) == "CONNECT" {
+		return nil
+	}
+	if h.ContentLength > min(int64(c.w-size), c.srv.Limits.BodyMemory) {
+		return nil
 	}
 	c.start = time.Now()
 	c.r = size
@@ -112,11 +85,19 @@ func (c *conn) receive() (*Exchange, fate) {
 	if c.admit(x) != nil || x.responded { // responded: Prepare has the answer, a file
 		x.Release()
 		c.r = 0
-		return nil, fronts
+		return nil
 	}
 	x.inline = c
 	c.ans = answer{conn: c, x: x, noBody: x.NoBody}
-	return x, parks
+	return x
+}
+
+// leaveDesk lets another connection have c's memory.
+func (c *conn) leaveDesk() {
+	c.desk.out = c.out
+	desks.Put(c.desk)
+	c.desk, c.buf, c.out = nil, nil, nil
+	c.r, c.w = 0, 0
 }
 
 // readParked reads without waiting.
@@ -129,36 +110,47 @@ func (c *conn) readParked(p []byte, flags int) (int, error) {
 	return readFD(c.fd, p, flags)
 }
 
-// push sends a part of an answer as far as the socket takes it; x.mu is held. It
-// returns why no more is wanted, if so.
+// push sends a part of an answer as far as the socket takes it, or keeps it for a
+// moment (see late.go); x.mu is held. It returns why no more is wanted, if so.
 func (c *conn) push(x *Exchange, p Part) error {
 	a := &c.ans
 	if p.Head != nil {
 		a.begin(p)
 	}
 	data, tail := a.frame(p)
-	c.vec = [3][]byte{c.out, data, tail}
+	a.over = a.complete(p.Last)
 	if len(data) <= gather {
 		c.out = append(append(c.out, data...), tail...)
-		c.vec = [3][]byte{c.out}
+		data, tail = nil, nil
 	}
-	err := c.send()
-	c.vec = [3][]byte{}
-	c.out = c.out[:0]
+	var err error
+	switch {
+	case a.over && a.keep && x.mayWait && data == nil:
+		c.out, c.rest = nil, c.out
+		c.late = true
+	default:
+		c.vec = [3][]byte{c.out, data, tail}
+		err = c.send()
+		c.out = c.out[:0]
+	}
 	switch {
 	case err != nil:
-		c.srv.Log.Debug("the client left before its answer was whole", "peer", c.peer.Addr, "error", err)
+		c.clientLeft(err)
 		x.left = cmp.Or(x.left, ErrGone)
-		a.over = true
-		a.stopShort()
-	case a.complete(p.Last):
+	case a.over:
 		x.left = cmp.Or(x.left, ErrComplete)
-		a.over = true
 	}
-	if len(c.rest) > 0 {
+	if len(c.rest) > 0 && !c.late {
 		x.callFront()
 	}
 	return x.left
+}
+
+// clientLeft ends an answer that cannot be sent.
+func (c *conn) clientLeft(err error) {
+	c.srv.Log.Debug("the client left before its answer was whole", "peer", c.peer.Addr, "error", err)
+	c.ans.over = true
+	c.ans.stopShort()
 }
 
 // send writes c.vec; what the socket does not take is copied to rest.
@@ -170,7 +162,9 @@ func (c *conn) send() error {
 		n, err = writeFD(fd, &c.vec)
 	}
 	c.mu.Unlock()
-	for _, p := range c.vec {
+	vec := c.vec
+	c.vec = [3][]byte{}
+	for _, p := range vec {
 		skip := min(n, len(p))
 		n -= skip
 		if err == nil && skip < len(p) {
@@ -180,15 +174,17 @@ func (c *conn) send() error {
 	return err
 }
 
-// finish ends a request whose answer has gone out.
-func (c *conn) finish(x *Exchange) fate {
+// finish ends a request whose answer has gone out. It returns whether c is to be
+// parked again, which is left to the caller; else it has seen to it.
+func (c *conn) finish(x *Exchange) (park bool) {
 	x.mu.Lock()
 	mine := x.inline == c
 	x.inline = nil
 	x.mu.Unlock()
-	if !mine {
-		return gone
-	}
+	return mine && c.finished(x) // else it was handed over meanwhile
+}
+
+func (c *conn) finished(x *Exchange) (park bool) {
 	a := &c.ans
 	if !a.over { // the executor came back without an answer
 		a.stopShort()
@@ -200,19 +196,33 @@ func (c *conn) finish(x *Exchange) fate {
 	x.Release()
 	switch {
 	case keep && c.r == c.w:
-		return parks
+		c.leaveDesk()
+		return true
 	case keep:
-		return fronts
+		c.desk = nil
+		c.handOver(c.loop)
 	case reset:
-		return resets
-	case c.r < c.w:
-		return lingers
+		c.leaveDesk()
+		resetFD(c.fd)
+		c.end()
+	case c.r < c.w || c.more():
+		c.desk = nil
+		c.handOver(func() {
+			c.linger()
+			c.end()
+		})
+	default:
+		c.leaveDesk()
+		c.end()
 	}
+	return false
+}
+
+// more tells whether the client has sent more than was read.
+func (c *conn) more() bool {
 	var one [1]byte
-	if n, _ := c.readParked(one[:], syscall.MSG_PEEK); n > 0 {
-		return lingers
-	}
-	return closes
+	n, _ := c.readParked(one[:], syscall.MSG_PEEK)
+	return n > 0
 }
 
 // --- from executors to goroutines and back ---
@@ -221,6 +231,7 @@ func (c *conn) finish(x *Exchange) fate {
 func (x *Exchange) callFront() {
 	c := x.inline
 	x.inline = nil
+	c.desk, c.late = nil, false
 	c.handOver(func() { c.takeOver(x) })
 }
 

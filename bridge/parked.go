@@ -33,32 +33,49 @@ func (p *Pool) park(c *conn) bool {
 	return p.set.add(c) == nil
 }
 
-// parkHeld parks a connection that is in the set, unless there is something to read
-// on it; p.mu is held.
-func (p *Pool) parkHeld(c *conn) {
+// parkHeld parks a connection that is in the set; false: there is something to read on
+// it. p.mu is held.
+func (p *Pool) parkHeld(c *conn) bool {
 	if c.start.After(c.since) {
 		c.since = c.start
 	}
 	if c.again || c.filled {
 		c.again, c.filled = false, false
-		p.getReady(c)
-		return
+		return false
 	}
 	c.parked = true
+	return true
 }
 
-// arrive notes what a wait in the set has brought; p.mu is held.
-func (p *Pool) arrive(s *slot, n int) {
-	p.polling--
-	p.interrupted = min(max(0, p.interrupted-1), p.polling)
-	if p.interrupted > 0 {
-		p.set.interrupt() // two interruptions may have become one
+// repark parks a connection on which there was nothing to read.
+func (p *Pool) repark(c *conn) {
+	p.mu.Lock()
+	parked := p.parkHeld(c)
+	p.mu.Unlock()
+	switch {
+	case !parked:
+		p.take([]*conn{c}, false)
+	case c.srv.draining.Load():
+		c.drainParked()
 	}
-	p.note(&s.events, n)
 }
 
-func (p *Pool) note(e *events, n int) {
+// arrived adds the connections that a wait in the set has brought. The caller holds
+// them. polled: the wait was an executor's.
+func (p *Pool) arrived(conns []*conn, e *events, n int, polled bool) []*conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.polls++
+	if polled {
+		p.polling--
+		p.interrupted = min(max(0, p.interrupted-1), p.polling)
+		if p.interrupted > 0 || p.called {
+			p.set.interrupt() // two interruptions may have become one, or come to the wrong one
+		}
+	}
+	if p.set == nil {
+		return conns
+	}
 	for i := range n {
 		c, ended := p.set.at(&e[i])
 		switch {
@@ -68,23 +85,48 @@ func (p *Pool) note(e *events, n int) {
 			c.ended = c.ended || ended
 		default:
 			c.parked, c.ended = false, ended
-			p.getReady(c)
+			conns = append(conns, c)
 		}
 	}
+	return conns
 }
 
-func (p *Pool) getReady(c *conn) {
-	if p.ready.len() == 0 {
-		p.readySince = time.Now()
+// take reads from connections that the caller holds and queues the requests that have
+// come; free: the caller is an executor that will take the first.
+func (p *Pool) take(conns []*conn, free bool) {
+	if len(conns) == 0 {
+		return
 	}
-	p.ready.push(c)
+	var room [len(events{})]*Exchange
+	requests := room[:0]
+	for i, c := range conns {
+		conns[i] = nil
+		if x := c.receive(); x != nil {
+			requests = append(requests, x)
+		}
+	}
+	var refused error
+	served := 0
+	p.mu.Lock()
+	for served < len(requests) && refused == nil {
+		if refused = p.enqueue(requests[served], free && served == 0); refused == nil {
+			served++
+		}
+	}
+	p.mu.Unlock()
+	for _, x := range requests[served:] {
+		x.holds.Add(1) // Fail gives ours to a front
+		x.Fail(refused)
+		x.Release()
+	}
 }
 
 // most is how many events one wait takes: with the gate narrow or a single executor,
-// who waits also serves; otherwise others wait beside it.
+// who waits also serves; otherwise others wait beside it. More than can be queued are
+// left to the kernel.
 func (p *Pool) most() int {
 	if p.gate.narrow || len(p.slots) == 1 {
-		return len(events{})
+		return min(len(events{}), p.limits.Queue+1)
 	}
 	return 1
 }

@@ -23,7 +23,7 @@ type Pool struct {
 	limits PoolLimits
 
 	mu      sync.Mutex
-	queue   ring[*Exchange]
+	queue   ring
 	slots   []*slot         // of the executors
 	idle    []chan struct{} // of executors that wait, as a stack
 	waking  int             // executors without work that a Submit is about to wake
@@ -33,12 +33,17 @@ type Pool struct {
 	gate    gate
 
 	set         *set // parked connections; nil: none are
-	ready       ring[*conn]
-	readySince  time.Time // when the first of ready came, at the earliest
-	polling     int       // executors that wait in the set
-	interrupted int       // of those, who will come back for the queue
-	polls       int       // waits in the set that have ended
-	turn        bool      // the last one taken was of the queue
+	polling     int  // executors that wait in the set
+	interrupted int  // of those, who will come back for the queue
+	polls       int  // waits in the set that have ended
+
+	overlap  overlap
+	load     func() (runnable, cores int)
+	assisted bool    // there is an assistant
+	dozes    bool    // it waits in the set
+	called   bool    // it is to wake up
+	handed   []*conn // whose answers it is to send
+	spare    []*conn // its last ones', for reuse
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -71,7 +76,7 @@ func (p *Pool) Oldest() time.Duration {
 
 // NewPool returns a pool without executors: each enters with Run.
 func NewPool(l PoolLimits) *Pool {
-	p := &Pool{limits: l}
+	p := &Pool{limits: l, load: machineLoad}
 	p.sweep = time.AfterFunc(time.Hour, p.expire)
 	p.sweep.Stop()
 	return p
@@ -93,13 +98,31 @@ func (p *Pool) Submit(x *Exchange) error {
 		return nil
 	}
 	p.mu.Lock()
-	if p.stopped {
+	free := p.polling-p.interrupted > p.waking || len(p.idle) > p.waking && p.gate.admits(p.waking)
+	if err := p.enqueue(x, free); err != nil {
 		p.mu.Unlock()
+		return err
+	}
+	switch {
+	case free:
+		p.waking++
+	case len(p.idle) > 0:
+		p.startTicks()
+	}
+	p.mu.Unlock()
+	if free {
+		p.wake()
+	}
+	return nil
+}
+
+// enqueue puts x into the queue; an executor that is free takes it even if none may
+// wait. p.mu is held.
+func (p *Pool) enqueue(x *Exchange, free bool) error {
+	if p.stopped {
 		return ErrStopped
 	}
-	free := p.polling-p.interrupted > p.waking || len(p.idle) > p.waking && p.gate.admits(p.waking)
 	if !free && p.queue.len() >= p.limits.Queue {
-		p.mu.Unlock()
 		p.refused.Add(1)
 		return ErrQueueFull
 	}
@@ -113,16 +136,6 @@ func (p *Pool) Submit(x *Exchange) error {
 	}
 	p.queue.push(x)
 	p.waiting.Add(1)
-	switch {
-	case free:
-		p.waking++
-	case len(p.idle) > 0:
-		p.startTicks()
-	}
-	p.mu.Unlock()
-	if free {
-		p.wake()
-	}
 	return nil
 }
 
@@ -140,7 +153,7 @@ func (p *Pool) wake() {
 func (p *Pool) rouse() {
 	n := len(p.idle)
 	switch {
-	case p.queue.len() == 0 && p.ready.len() == 0 && (p.set == nil || p.polling > 0):
+	case p.queue.len() == 0 && (p.set == nil || p.polling > 0):
 		p.mu.Unlock() // somebody was quicker
 	case p.polling > p.interrupted:
 		p.interrupted++
@@ -165,20 +178,18 @@ func (p *Pool) Run(e Executor) (lost bool) {
 	p.slots = append(p.slots, s)
 	p.gateFor(e)
 	p.mu.Unlock()
-	park := (*conn)(nil)
+	var park *conn
 	for {
 		x, c := p.next(s, park)
-		park = nil
-		switch {
-		case x != nil:
-			e.Execute(x)
-			p.ended()
-		case c != nil:
-			if p.attend(s, c) {
-				park = c
-			}
-		default:
+		if x == nil {
 			return p.leave(s)
+		}
+		e.Execute(x)
+		p.busy.Add(-1)
+		p.served.Add(1)
+		park = nil
+		if c != nil && (c.waits(x) || c.finish(x)) {
+			park = c
 		}
 	}
 }
@@ -188,52 +199,46 @@ func (p *Pool) leave(s *slot) (lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
-	if p.stopped && len(p.slots) == 0 && p.set != nil {
-		for p.ready.len() > 0 { // all were lost
-			c := p.ready.pop()
-			c.handOver(c.loop)
-		}
-		p.set.close()
-		p.set = nil
-	}
+	p.closeSet()
 	return s.lost
 }
 
-// begin notes what s serves; p.ended follows when it has.
-func (p *Pool) begin(s *slot, x *Exchange) {
-	x.holds.Add(1)
-	p.mu.Lock()
-	s.begin(x)
-	p.mu.Unlock()
-	p.busy.Add(1)
-}
-
-func (p *Pool) ended() {
-	p.busy.Add(-1)
-	p.served.Add(1)
-}
-
 // next ends what s has served, parks the connection that it has done with, if any, and
-// returns what it is to serve next: a request of the queue, or a connection on which
-// one has come. Neither: it is to end. One lock does for all.
+// returns the next request, with its connection if it is served inline; nil when there
+// will be none. One lock does for all.
 func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
-	arrived, polled := 0, false
 	for {
 		p.mu.Lock()
 		done := p.uncount(s)
-		if polled {
-			p.arrive(s, arrived)
+		arrived := s.arrived[:0]
+		switch {
+		case park == nil:
+		case park.late:
+			s.late.keep(park)
+			park = nil
+		case !p.parkHeld(park):
+			arrived = append(arrived, park)
 		}
-		if park != nil {
-			p.parkHeld(park)
+		var kept []*conn
+		do, x := read, (*Exchange)(nil)
+		if p.due(s) {
+			if p.assisted && p.queue.len() > 0 {
+				p.handOn(s.late.kept)
+				s.late.kept = s.late.kept[:0]
+				do, x = p.choose(s)
+			} else {
+				kept = s.late.kept
+				s.late.kept, s.spare = s.spare[:0], kept
+			}
+		} else if len(arrived) == 0 {
+			do, x = p.choose(s)
 		}
-		x, c, wait := p.choose(s)
-		more := p.polling > p.interrupted && (p.stopped || p.queue.len()+p.ready.len() > 0)
-		if more {
-			p.interrupted++
-			p.set.interrupt()
+		var inline *conn
+		if x != nil {
+			inline = x.inline
 		}
 		set, most := p.set, p.most()
+		p.passOn()
 		p.mu.Unlock()
 		if done != nil {
 			done.Release()
@@ -241,17 +246,36 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 		if park != nil && park.srv.draining.Load() {
 			park.drainParked()
 		}
-		park, polled = nil, false
-		switch wait {
-		case serves:
-			return x, c
-		case polls:
-			arrived, polled = set.wait(&s.events, most, true), true
-		case idles:
+		park = nil
+		switch do {
+		case serve:
+			return x, inline
+		case poll:
+			arrived = p.arrived(arrived, &s.events, set.wait(&s.events, most, true), true)
+		case idle:
 			<-s.wake
-		case ends:
+		case end:
 			return nil, nil
 		}
+		p.sendLate(kept)
+		p.take(arrived, true)
+		s.arrived = arrived
+	}
+}
+
+// closeSet closes the set when nobody needs it any more; p.mu is held.
+func (p *Pool) closeSet() {
+	if p.stopped && len(p.slots) == 0 && !p.assisted && p.set != nil {
+		p.set.close()
+		p.set = nil
+	}
+}
+
+// passOn interrupts another wait in the set if there is more to do; p.mu is held.
+func (p *Pool) passOn() {
+	if p.polling > p.interrupted && (p.stopped || p.queue.len() > 0) {
+		p.interrupted++
+		p.set.interrupt()
 	}
 }
 
@@ -259,46 +283,44 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 type step int
 
 const (
-	serves step = iota
-	polls
-	idles
-	ends
+	serve step = iota
+	poll
+	read
+	idle
+	end
 )
 
 // choose decides that; p.mu is held.
-func (p *Pool) choose(s *slot) (*Exchange, *conn, step) {
+func (p *Pool) choose(s *slot) (step, *Exchange) {
 	admitted := p.gate.admits(0)
 	switch {
 	case s.lost:
-		return nil, nil, ends
-	case p.queue.len() > 0 && (p.stopped || admitted && (p.ready.len() == 0 || !p.turn)):
-		p.turn = true
+		return end, nil
+	case p.queue.len() > 0 && (p.stopped || admitted):
 		x := p.queue.pop()
 		p.waiting.Add(-1)
 		p.busy.Add(1)
 		p.count(s)
 		s.begin(x)
 		if p.set != nil {
-			p.startTicks()
+			x.mayWait = p.mayKeep(s)
+			if p.polling == 0 {
+				p.startTicks()
+			}
 		}
-		return x, nil, serves
-	case p.ready.len() > 0 && (p.stopped || admitted):
-		p.turn = false
-		p.count(s)
-		p.startTicks()
-		return nil, p.ready.pop(), serves
+		return serve, x
 	case p.stopped:
-		return nil, nil, ends
+		return end, nil
 	case p.set != nil && admitted:
 		p.count(s)
 		p.polling++
-		return nil, nil, polls
+		return poll, nil
 	}
 	p.idle = append(p.idle, s.wake)
 	if p.queue.len() > 0 {
 		p.startTicks()
 	}
-	return nil, nil, idles
+	return idle, nil
 }
 
 // Stop refuses what comes from now on and lets the executors return from Run
@@ -319,10 +341,8 @@ func (p *Pool) stop() {
 		wake <- struct{}{}
 	}
 	p.idle = nil
-	if p.polling > p.interrupted {
-		p.interrupted++ // who comes back then interrupts the next
-		p.set.interrupt()
-	}
+	p.passOn()
+	p.callAssistant()
 }
 
 // expire fails what has waited too long. The queue is in order of arrival, so
@@ -351,26 +371,25 @@ func (p *Pool) expire() {
 	}
 }
 
-// ring is a queue in a slice that grows by doubling.
-type ring[T any] struct {
-	items []T
+// ring is a queue of exchanges in a slice that grows by doubling.
+type ring struct {
+	items []*Exchange
 	head  int
 	count int
 }
 
-func (r *ring[T]) len() int { return r.count }
+func (r *ring) len() int { return r.count }
 
-// first returns the zero value when there is none, as pop does.
-func (r *ring[T]) first() (first T) {
-	if r.count > 0 {
-		first = r.items[r.head]
+func (r *ring) first() *Exchange {
+	if r.count == 0 {
+		return nil
 	}
-	return first
+	return r.items[r.head]
 }
 
-func (r *ring[T]) push(x T) {
+func (r *ring) push(x *Exchange) {
 	if r.count == len(r.items) {
-		grown := make([]T, max(16, 2*len(r.items)))
+		grown := make([]*Exchange, max(16, 2*len(r.items)))
 		n := copy(grown, r.items[r.head:])
 		copy(grown[n:], r.items[:r.head])
 		r.items, r.head = grown, 0
@@ -379,11 +398,10 @@ func (r *ring[T]) push(x T) {
 	r.count++
 }
 
-func (r *ring[T]) pop() T {
+func (r *ring) pop() *Exchange {
 	x := r.first()
-	if r.count > 0 {
-		var none T
-		r.items[r.head] = none
+	if x != nil {
+		r.items[r.head] = nil
 		r.head = (r.head + 1) % len(r.items)
 		r.count--
 	}

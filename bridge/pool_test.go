@@ -199,7 +199,7 @@ func TestPoolHammer(t *testing.T) {
 }
 
 func TestRing(t *testing.T) {
-	var r ring[*Exchange]
+	var r ring
 	var model []*Exchange
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 10_000 {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,7 +179,8 @@ func (s *Server) accept(l net.Listener, local Endpoint, uwsgi bool) (*conn, erro
 
 func (s *Server) start(c *conn) {
 	s.mu.Lock()
-	c.draining = s.draining.Load() // taken from the backlog of a server that stops
+	draining := s.draining.Load()
+	c.draining = draining // taken from the backlog of a server that stops
 	s.conns[c] = struct{}{}
 	s.done.Add(1)
 	s.mu.Unlock()
@@ -186,7 +188,7 @@ func (s *Server) start(c *conn) {
 	switch {
 	case !c.parkable:
 		go c.serve()
-	case c.draining || !s.Pool.park(c):
+	case draining || !s.Pool.park(c):
 		c.handOver(c.loop)
 	default:
 		s.watchParked()
@@ -261,5 +263,6 @@ func endpoint(a net.Addr) Endpoint {
 	if err != nil {
 		return Endpoint{Addr: a.String()}
 	}
-	return Endpoint{Addr: host, Port: port}
+	ip, _ := netip.ParseAddr(host)
+	return Endpoint{Addr: host, Port: port, IP: ip}
 }

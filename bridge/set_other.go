@@ -30,3 +30,5 @@ type fdListener struct{ net.Listener }
 
 func newFDListener(net.Listener) *fdListener           { return nil }
 func (l *fdListener) acceptFD() (int, Endpoint, error) { return -1, Endpoint{}, errors.ErrUnsupported }
+
+func machineLoad() (runnable, cores int) { return 0, 0 }

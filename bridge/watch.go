@@ -14,8 +14,10 @@ type slot struct {
 	number   uint64    // of x, among those of this executor
 	lost     bool      // given up: it may never come back
 	gated              // how the gate sees it
-	desk     desk      // the executor's alone, like events
+	late     delayed
+	spare    []*conn // the executor's alone, as what follows
 	events   events
+	arrived  []*conn
 
 	seen   int64 // x.beats at the last look; unseen before the first
 	silent time.Duration

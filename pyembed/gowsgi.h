@@ -47,11 +47,15 @@ typedef struct {
 } gw_outbox;
 
 enum { GW_KEYS = 512 }; /* slots of a thread's key cache, a power of two */
+enum { GW_VALUE = 104 }; /* bytes of the longest value that is kept */
 
+/* A variable's name, and the last value that it had on this thread. */
 typedef struct {
-    uint32_t hash, len;
+    uint32_t hash, len, value_len;
     const char *name; /* owned: malloc */
     PyObject *str;    /* owned: interned */
+    PyObject *value;  /* owned; NULL: none */
+    char text[GW_VALUE];
 } gw_key;
 
 /* One executor's thread: its Python thread state and the request it serves. Made
