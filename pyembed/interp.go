@@ -18,6 +18,7 @@ import (
 	"unsafe"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/unpacked"
 	"github.com/gowsgi/gowsgi/python"
 )
 
@@ -32,6 +33,19 @@ type Options struct {
 	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these
 	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
 	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
+
+	// AppDir comes first in sys.path, in place of the current folder. "": the packed
+	// application's, if one is packed with this program, else the current folder.
+	AppDir string `json:"app_dir,omitempty"`
+}
+
+// complete fills in what a program of one file brings with it.
+func (o Options) complete() (Options, error) {
+	b, err := unpacked.Here()
+	if b != nil && o.AppDir == "" {
+		o.AppDir = b.Path(unpacked.App)
+	}
+	return o, err
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any
@@ -58,6 +72,10 @@ var ErrStarted = errors.New("an interpreter was started in this process before")
 func Start(p *Python, o Options) (*Interpreter, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, ErrStarted
+	}
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
 	}
 	o.Threads = max(o.Threads, 1)
 	if _, ok := Adopted(); ok {

@@ -100,6 +100,10 @@ type Zygote struct {
 // processes it will fork. An interpreter that does not start is the error of the
 // first Ask.
 func StartZygote(p *Python, o Options, args, env []string) (*Zygote, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
 	options, err := json.Marshal(struct {
 		Options
 		Deferred bool `json:"deferred"`

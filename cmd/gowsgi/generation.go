@@ -45,6 +45,9 @@ func newCommand(c *cli.Context, env []string) (*command, error) {
 	if cmd.typed, err = withEnvironmentArgs(c); err != nil {
 		return nil, err
 	}
+	if err = refusePython(cmd.typed); err != nil {
+		return nil, err
+	}
 	cmd.defaults, err = settings.Environment(os.LookupEnv)
 	return cmd, err
 }
@@ -82,8 +85,10 @@ func (cmd *command) read() (*generation, error) {
 func (cmd *command) fill(g *generation) error {
 	path, given := g.values.String("config"), cmd.typed.IsSet("config")
 	if path != "" && !given && !strings.HasPrefix(path, "python:") {
-		if _, err := os.Stat(path); err != nil {
-			path = "" // gunicorn's default, which need not be there
+		if _, err := os.Stat(path); err != nil { // gunicorn's default, which need not be there
+			if path, err = packedConfig(); err != nil {
+				return err
+			}
 		}
 	}
 	if path != "" {

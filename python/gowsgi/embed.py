@@ -62,6 +62,7 @@ class _Server:
         self.errors = ErrorStream(2)
         self.guard = SignalGuard(lambda text: self.errors.write(text))
         self.alarm = stacks.Alarm()
+        self.app_dir = ""
         self.threads = 1
         self.multiprocess = False
         self.failure: apps.AppError | None = None
@@ -83,9 +84,10 @@ def setup(options_json: str) -> None:
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
             (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``reload``
-            (bool): the app's files are edited all the time, and ``deferred``
-            (bool): ``configure`` will be called with what it takes once that is
-            known.
+            (bool): the app's files are edited all the time, ``app_dir`` (str):
+            what comes first in sys.path in place of the current folder, and
+            ``deferred`` (bool): ``configure`` will be called with what it takes
+            once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -109,6 +111,7 @@ def setup(options_json: str) -> None:
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
     sys.argv = list(options.get("argv") or ["gowsgi"])
+    _server.app_dir = options.get("app_dir") or ""
     _flush_at_line_ends()
     if not options.get("deferred"):
         configure(options)
@@ -130,7 +133,8 @@ def configure(options: dict[str, Any]) -> None:
         os.environ[name] = value
     _server.threads = options.get("threads", 1)
     _server.multiprocess = options.get("multiprocess", False)
-    _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
+    current = _enter(options.get("chdir") or "")
+    _set_paths(_server.app_dir or current, options.get("pythonpath") or [])
 
 
 def load(spec: str) -> Callable[..., Any]:
@@ -339,9 +343,9 @@ def _is_current(path: str) -> bool:
         return False
 
 
-def _set_paths(current: str, pythonpath: list[str]) -> None:
-    if sys.path[:1] != [current]:
-        sys.path.insert(0, current)
+def _set_paths(first: str, pythonpath: list[str]) -> None:
+    if sys.path[:1] != [first]:
+        sys.path.insert(0, first)
     # One after another at the front, as gunicorn does: the last one given wins.
     for entry in pythonpath:
         path = os.path.abspath(entry)
