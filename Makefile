@@ -77,11 +77,15 @@ test-asan: .cache/prepared-test
 test-python: $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) tests/python_units.py
 
+# Most tests wait for most of their time, so three run at once; those that hold a
+# bound on some time run alone.
+E2E_ALONE := tests/e2e/test_slow_clients.py tests/e2e/test_timeouts.py
 test-e2e: build $(TOOLS)/.done .cache/python3.14
-	$(TOOLBIN) -m pytest tests/e2e
+	$(TOOLBIN) -m pytest -n 3 --dist loadfile tests/e2e $(addprefix --ignore=,$(E2E_ALONE))
+	$(TOOLBIN) -m pytest $(E2E_ALONE)
 
 test-conformance: build $(TOOLS)/.done
-	$(TOOLBIN) -m pytest tests/conformance
+	$(TOOLBIN) -m pytest tests/conformance tests/uwsgi
 
 # Other projects' own tests, fetched from PyPI.
 test-foreign: build $(TOOLS)/.done

@@ -99,7 +99,7 @@ func (a *answer) begin(p Part) {
 		Status: h.Status, Lines: h.Lines,
 		ContentLength: h.ContentLength, BodyLength: length,
 		Head: a.noBody, Minor: c.parser.Head.Minor,
-		HasDate: h.HasDate, HasName: h.HasServer,
+		HasDate: h.HasDate, HasName: h.HasServer, Bare: c.uwsgi,
 	}
 	f, n := ans.Frame()
 	a.status, a.framing, a.left, a.head = h.Status, f, n, h
@@ -222,7 +222,7 @@ func (a *answer) plain(status int, cause string) {
 	}
 	ans := http1.Answer{
 		Status: status, Lines: []byte(lines), ContentLength: int64(len(text)),
-		Head: a.noBody, Minor: c.parser.Head.Minor, Close: !a.keep,
+		Head: a.noBody, Minor: c.parser.Head.Minor, Close: !a.keep, Bare: c.uwsgi,
 	}
 	f, n := ans.Frame()
 	c.out = ans.AppendHead(c.out[:0], f, n, httpDate(time.Now()), c.srv.Name)

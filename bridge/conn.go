@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/bridge/uwsgi"
 )
 
 const (
@@ -21,15 +22,20 @@ const (
 	coarse = time.Second
 )
 
-// conn is one HTTP/1.1 connection: a goroutine that reads a request whole, has it
-// answered, writes the answer, and goes on with the next.
+// conn is one connection: a goroutine that reads a request whole, has it answered,
+// writes the answer, and, for HTTP/1.1, goes on with the next.
 type conn struct {
 	srv    *Server
 	raw    net.Conn // as it was accepted
 	nc     net.Conn // raw, or TLS over it
+	uwsgi  bool     // a web server speaks, by packets: see uwsgiconn.go
 	parser http1.Parser
-	peer   Endpoint // the client
-	proxy  Endpoint // who spoke for it by the PROXY protocol
+	packet uwsgi.Parser // in parser's place with uwsgi
+	holds  bool         // the request's last byte is held back: see holdback.go
+	held   bool         // it lies in the kernel
+	peeked int          // bytes of buf that do too, and are to be taken
+	peer   Endpoint     // the client
+	proxy  Endpoint     // who spoke for it by the PROXY protocol
 	req    Request
 
 	buf  []byte // of which buf[r:w] is received and not consumed
@@ -64,6 +70,12 @@ func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
 
 func (c *conn) serve() {
 	defer func() { c.nc.Close() }()
+	if c.uwsgi {
+		if c.await() {
+			c.exchangePacket()
+		}
+		return
+	}
 	if c.await() {
 		if err := c.proxyHeader(); err != nil {
 			c.refuse(err)
@@ -105,7 +117,11 @@ func (c *conn) await() bool {
 	}
 	c.readDeadline(wait)
 	c.mu.Unlock()
-	err := c.fill()
+	fill := c.fill
+	if c.holds {
+		fill = c.peekFill
+	}
+	err := fill()
 	c.mu.Lock()
 	c.idle = false
 	draining := c.draining
@@ -159,13 +175,7 @@ func (c *conn) drain() {
 	defer c.mu.Unlock()
 	c.draining = true
 	switch {
-	case c.lingers:
-		c.readDeadline(drainGrace)
-	case !c.idle:
-	case c.served > 0:
-		c.readBy = time.Unix(1, 0)
-		c.nc.SetReadDeadline(c.readBy)
-	default:
+	case c.lingers, c.idle:
 		c.readDeadline(drainGrace)
 	}
 }
@@ -260,6 +270,12 @@ func (c *conn) exchange() bool {
 	if h := &c.parser.Head; h.Chunked || h.ContentLength >= 0 {
 		c.req.BodyLength = x.Body.Size()
 	}
+	return c.answer(x, start)
+}
+
+// answer has the request answered, its body being whole; it returns whether the
+// connection goes on.
+func (c *conn) answer(x *Exchange, start time.Time) bool {
 	x.NoBody = string(c.req.Method) == "HEAD"
 	if err := c.srv.Prepare(&c.req, x); err != nil {
 		return c.refuse(err)
@@ -276,7 +292,7 @@ func (c *conn) exchange() bool {
 		return true
 	case w.reset:
 		c.abort()
-	case c.r < c.w || c.peek():
+	case c.r < c.w || c.leftover():
 		c.linger()
 	}
 	return false

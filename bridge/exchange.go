@@ -56,6 +56,7 @@ type Exchange struct {
 	Record Record
 	Body   Body
 	NoBody bool // the answer's body is not wanted: a HEAD request
+	App    int  // the application's number, as in Request
 
 	queued time.Time
 	holds  atomic.Int32
@@ -200,6 +201,14 @@ func (x *Exchange) RespondFile(h Head, f FilePart) {
 	}
 	x.mu.Unlock()
 	signal(x.ready)
+}
+
+// Answered tells whether there is a head. The front may give an answer itself before
+// it submits: then no executor sees the request.
+func (x *Exchange) Answered() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.responded
 }
 
 func (x *Exchange) setHead(h Head) {

@@ -118,6 +118,7 @@ type poolSetting struct {
 	limits    PoolLimits
 	executors int
 	listener  net.Listener
+	uwsgi     bool
 }
 
 func limits(change func(*Limits)) setting {
@@ -155,7 +156,11 @@ func start(t *testing.T, a app, settings ...setting) *harness {
 		l = listenLocal(t)
 	}
 	h.addr = l.Addr().String()
-	go func() { h.served <- h.srv.Serve(l) }()
+	serve := h.srv.Serve
+	if ps.uwsgi {
+		serve = h.srv.ServeUWSGI
+	}
+	go func() { h.served <- serve(l) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -78,8 +78,11 @@ func (p *Pool) Stats() PoolStats {
 
 // Submit hands x to an executor, now or when one is free. On an error (ErrQueueFull,
 // ErrStopped) nothing will happen to x; otherwise it ends with a last part or an
-// error, ErrQueueTimeout among them.
+// error, ErrQueueTimeout among them. An x that is answered already needs none.
 func (p *Pool) Submit(x *Exchange) error {
+	if x.Answered() {
+		return nil
+	}
 	p.mu.Lock()
 	if p.stopped {
 		p.mu.Unlock()

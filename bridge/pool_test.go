@@ -47,6 +47,26 @@ func TestPoolOrder(t *testing.T) {
 	p.Stop() // twice is once
 }
 
+// TestPoolLeavesWhatIsAnswered: no executor is needed for it.
+func TestPoolLeavesWhatIsAnswered(t *testing.T) {
+	p := NewPool(PoolLimits{Queue: 1})
+	p.Stop() // nor does it matter that none will come
+	x := NewExchange()
+	defer x.Release()
+	if x.Answered() {
+		t.Error("a new exchange is answered")
+	}
+	if err := x.Respond(Head{Status: 200, Lines: []byte("200 OK\r\n"), ContentLength: -1}, []byte("a file"), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Submit(x); err != nil || !x.Answered() || p.Stats().Waiting != 0 {
+		t.Errorf("%v, %+v", err, p.Stats())
+	}
+	if part := x.Next(); part.Head.Status != 200 || string(part.Body) != "a file" || !part.Last {
+		t.Errorf("%+v", part)
+	}
+}
+
 // TestPoolWakesTheLastIdle executor first.
 func TestPoolWakesTheLastIdle(t *testing.T) {
 	checkGoroutines(t)

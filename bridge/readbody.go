@@ -57,7 +57,7 @@ func (c *conn) sizedBody(x *Exchange, left int64) error {
 	defer bodyChunks.Put(chunk)
 	for left > 0 {
 		c.bodyDeadline(started, x)
-		n, err := c.nc.Read((*chunk)[:min(left, bodyChunk)])
+		n, err := c.readSome((*chunk)[:min(left, bodyChunk)], left)
 		if n > 0 {
 			if err := c.keep(x, (*chunk)[:n]); err != nil {
 				return err
@@ -68,6 +68,19 @@ func (c *conn) sizedBody(x *Exchange, left int64) error {
 		return unexpected(err)
 	}
 	return nil
+}
+
+// readSome reads into p, which is no longer than the left bytes of the body.
+func (c *conn) readSome(p []byte, left int64) (n int, err error) {
+	switch {
+	case !c.holds:
+		return c.nc.Read(p)
+	case left == 1:
+		n, err = c.peekWait(p)
+		c.held = n == 1
+		return n, err
+	}
+	return c.nc.Read(p[:min(int64(len(p)), left-1)])
 }
 
 func (c *conn) chunkedBody(x *Exchange, limit int64) error {

@@ -26,6 +26,14 @@ func (r Record) AppendBytes(name string, value []byte) Record {
 	return append(r, value...)
 }
 
+// AppendPair adds a variable whose name is not a string yet either.
+func (r Record) AppendPair(name, value []byte) Record {
+	r = binary.LittleEndian.AppendUint32(r, uint32(len(name)))
+	r = binary.LittleEndian.AppendUint32(r, uint32(len(value)))
+	r = append(r, name...)
+	return append(r, value...)
+}
+
 // Open starts a variable whose bytes the caller appends itself: first the name,
 // then the value. Close, given the same start and the name's length, fills in
 // the lengths.

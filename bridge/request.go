@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/bridge/uwsgi"
 )
 
 // Request is one request as a front received it, its body complete. The slices
@@ -23,6 +24,15 @@ type Request struct {
 	Peer  Endpoint // the client's end of the connection
 	Local Endpoint // the listener's end
 	Proxy Endpoint // who named Peer by the PROXY protocol; zero without it
+
+	// App is the application that Prepare has chosen, by its number among those that
+	// the executors know; 0 where there is one.
+	App int
+
+	// UWSGI is the packet that the request came as, nil for HTTP. What is above was
+	// taken from it, but for Scheme and Peer, which are the web server's own; names of
+	// its HTTP_* variables are not to be used: Fields has them.
+	UWSGI *uwsgi.Packet
 }
 
 // Endpoint is one end of a connection in the form that an environ wants.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/bridge/uwsgi"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -26,6 +27,7 @@ type Limits struct {
 	ReadTime   time.Duration // the longest wait for the next bytes of a body
 	BodyRate   int64         // bytes a second that a body has to come in with, after ReadTime
 	WriteTime  time.Duration // the longest wait for the client to take bytes of an answer
+	Packet     int           // bytes of a uwsgi packet, its header not counted
 }
 
 // DefaultLimits returns gunicorn's limits where it has them. Its keep-alive of 2 s
@@ -40,11 +42,12 @@ func DefaultLimits() Limits {
 		ReadTime:   60 * time.Second,
 		BodyRate:   100,
 		WriteTime:  60 * time.Second,
+		Packet:     uwsgi.MaxSize,
 	}
 }
 
-// drainGrace is how long a connection that has not sent its first request may
-// stay when the server stops: its client has just connected and is about to.
+// drainGrace is how long an idle connection may stay when the server stops: its client
+// may be about to send a request, which is then answered and the last.
 const drainGrace = time.Second
 
 // Server accepts connections and carries each of their requests to its pool. Set
@@ -58,10 +61,12 @@ type Server struct {
 	Log     hclog.Logger
 	Access  AccessLogger   // nil: none
 	Proxy   *ProxyProtocol // nil: not spoken
-	TLS     *tls.Config    // nil: connections are plain
-	Debug   bool           // error answers show the cause of a failure
-	Limits  Limits
-	Name    string // of the Server field; "": none is sent
+	TLS     *tls.Config    // nil: HTTP connections are plain
+	// AllowUWSGI tells from whom uwsgi packets are taken; nil: from everybody.
+	AllowUWSGI func(peer Endpoint) bool
+	Debug      bool // error answers show the cause of a failure
+	Limits     Limits
+	Name       string // of the Server field; "": none is sent
 
 	draining atomic.Bool
 	open     atomic.Int64 // connections
@@ -94,9 +99,14 @@ type AccessEntry struct {
 // Connections returns how many are open now.
 func (s *Server) Connections() int64 { return s.open.Load() }
 
-// Serve accepts connections from l until Shutdown. It returns nil after Shutdown,
-// else why it cannot accept any more.
-func (s *Server) Serve(l net.Listener) error {
+// Serve accepts HTTP connections from l until Shutdown. It returns nil after
+// Shutdown, else why it cannot accept any more.
+func (s *Server) Serve(l net.Listener) error { return s.accept(l, false) }
+
+// ServeUWSGI is Serve for web servers that speak the uwsgi protocol.
+func (s *Server) ServeUWSGI(l net.Listener) error { return s.accept(l, true) }
+
+func (s *Server) accept(l net.Listener, uwsgi bool) error {
 	if !s.track(l) {
 		return l.Close()
 	}
@@ -108,7 +118,7 @@ func (s *Server) Serve(l net.Listener) error {
 		switch {
 		case err == nil:
 			pause = 0
-			s.start(nc, local)
+			s.start(nc, local, uwsgi)
 		case s.draining.Load():
 			l.Close()
 			return nil
@@ -138,8 +148,10 @@ func (s *Server) track(l net.Listener) bool {
 	return true
 }
 
-func (s *Server) start(nc net.Conn, local Endpoint) {
+func (s *Server) start(nc net.Conn, local Endpoint, uwsgi bool) {
 	c := newConn(s, nc, local)
+	c.uwsgi = uwsgi
+	c.holds = uwsgi && local.Unix
 	s.mu.Lock()
 	c.draining = s.draining.Load() // taken from the backlog of a server that stops
 	s.conns[c] = struct{}{}

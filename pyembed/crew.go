@@ -26,7 +26,8 @@ type crew struct {
 }
 
 // Serve runs one executor for each of the options' threads until the pool is
-// stopped and empty. report gets the exceptions that applications raise, on the
+// stopped and empty. app serves the requests whose App is 0, those that were loaded
+// after it the ones from 1 on. report gets the exceptions that applications raise, on the
 // executor's goroutine, with the request they belong to. Serve does not wait for
 // executors that the pool has given up: Replace says what becomes of their place.
 func (in *Interpreter) Serve(pool *bridge.Pool, app App, report Reporter) error {

@@ -150,7 +150,7 @@ func scenarioLibrary(path string) {
 
 func TestStartErrors(t *testing.T) {
 	for name, want := range map[string]string{
-		"no folder":     "true gowsgi.embed.SetupError: cannot change to the folder '/no/such/folder'",
+		"no folder":     "true cannot change to the folder '/no/such/folder'",
 		"no library":    "true this Python has no shared library: opening /nowhere/libpython.so: ",
 		"other library": "true this Python has no shared library: opening libm.so.6: it is no CPython of a known version: there is no Py_",
 	} {

@@ -49,6 +49,7 @@ func child(t *testing.T, name string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"="+name)
+	cmd.WaitDelay = time.Second // a child of the scenario's may hold the pipe
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		if len(out) > 3000 {

@@ -98,7 +98,7 @@ func (t *thread) first(x *bridge.Exchange) {
 	if f := x.Body.File(); f != nil {
 		fd = int(f.Fd())
 	}
-	C.gw_start(t.c, C.int(t.app), (*C.char)(unsafe.Pointer(unsafe.SliceData(x.Record))), C.size_t(len(x.Record)),
+	C.gw_start(t.c, C.int(int(t.app)+x.App), (*C.char)(unsafe.Pointer(unsafe.SliceData(x.Record))), C.size_t(len(x.Record)),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(body))), C.size_t(len(body)), C.int(fd))
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -86,37 +85,34 @@ func within[T any](c <-chan T) T {
 	}
 }
 
-// scenarioLost: two of three executors are lost at once, one in Python code and one
-// in C. Both are seen with the third's stack, and others serve in their place.
+// scenarioLost: of four executors three are lost at once, in Python code and in C.
+// Their stacks are told apart from the fourth's, and others serve in their place.
 func scenarioLost() {
-	s := serveStalls(3)
-	third := s.ask("in_c", 3600)
+	s := serveStalls(4)
+	told := make(chan []bridge.Stall, 9)
+	s.ask("events", 0.2)
+	one, two, three := s.ask("in_python", 3600), s.ask("/stream/in_c", 3600), s.ask("in_c", 3600)
 	s.inPython("in_c")
-	time.Sleep(time.Second) // the limits must not come at the same time
-	told := make(chan struct{})
-	var once sync.Once
-	one, two := s.ask("in_python", 3600), s.ask("/stream/in_c", 3600)
-	s.pool.Watch(1500*time.Millisecond, func(all []bridge.Stall) {
-		once.Do(func() {
-			var of []bridge.Executor
-			for _, stall := range all {
-				of = append(of, stall.Executor)
-				working, err := s.in.Replace(stall.Executor)
-				fmt.Println("replaced", working, err)
-			}
-			own, others, err := s.in.Stacks(5*time.Second, of...)
-			must(0, err)
-			for i, stall := range all {
-				fmt.Println(stall.Record.Lookup("PATH_INFO"), stall.Client, strings.Count(own[i], "Thread '"),
-					strings.Contains(own[i], stall.Record.Lookup("PATH_INFO")[strings.LastIndex(stall.Record.Lookup("PATH_INFO"), "/")+1:]),
-					strings.Contains(own[i], "stalls.py"))
-			}
-			fmt.Println("others", strings.Contains(others, "in_python"), strings.Contains(others, "dump_stacks"))
-			close(told)
-		})
-	})
-	fmt.Println(within(third), "|", within(one), "|", within(two))
-	within(told)
+	s.pool.Watch(time.Second, func(all []bridge.Stall) { told <- all })
+	answers := []string{within(one), within(two), within(three)}
+	fmt.Println(strings.Join(answers, " | "))
+	all := within(told)
+	var of []bridge.Executor
+	for _, stall := range all {
+		of = append(of, stall.Executor)
+	}
+	own, others, err := s.in.Stacks(5*time.Second, of...)
+	must(0, err)
+	for i, stall := range all {
+		path := stall.Record.Lookup("PATH_INFO")
+		function := path[strings.LastIndexByte(path, '/')+1:]
+		fmt.Println(path, stall.Client, strings.Count(own[i], "Thread '"), strings.Contains(own[i], "in "+function+"\n"))
+	}
+	fmt.Println("others", strings.Count(others, "Thread '"), strings.Contains(others, "in events\n"))
+	for _, stall := range all {
+		working, err := s.in.Replace(stall.Executor)
+		fmt.Println("replaced", working, err)
+	}
 	fmt.Println(within(s.ask("in_c", 0)), within(s.ask("in_python", 0.1)))
 	s.stop()
 }
@@ -124,15 +120,13 @@ func scenarioLost() {
 func TestLostExecutors(t *testing.T) {
 	got := child(t, "lost and replaced")
 	for _, want := range []string{
-		"/stream/in_c cut 1 true true\n", "in_python refused 1 true true\n", "in_c refused 1 true true\n", "replaced 3 <nil>\n",
-		" the application took too long |  the application took too long | begin the application took too long\n", "\ndone done\nlost 3\n",
+		" the application took too long | begin the application took too long |  the application took too long\n",
+		"/stream/in_c cut 1 true\n", "in_python refused 1 true\n", "\nin_c refused 1 true\n", "others 1 true\n",
+		strings.Repeat("replaced 4 <nil>\n", 3), "\ndone done\n", "\nlost 3\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}
-	}
-	if strings.Contains(got, "others true") && strings.Contains(got, "others false true") {
-		t.Errorf("the watch thread's own stack: %q", got)
 	}
 }
 
@@ -144,8 +138,9 @@ func scenarioBack() {
 		fmt.Println(s.in.Replace(all[0].Executor))
 		close(told)
 	})
-	fmt.Println(within(s.ask("in_c", 2)))
+	answer := within(s.ask("in_c", 2))
 	within(told)
+	fmt.Println(answer)
 	fmt.Println(within(s.ask("in_c", 0)), s.in.Lost())
 	for s.in.Lost() > 0 {
 		time.Sleep(time.Millisecond)
@@ -158,7 +153,7 @@ func scenarioBack() {
 }
 
 func TestLostExecutorThatComesBack(t *testing.T) {
-	want := " the application took too long\n1 <nil>\ndone 1\ndone\nlost 0\natexit\nclosed\n"
+	want := "1 <nil>\n the application took too long\ndone 1\ndone\nlost 0\natexit\nclosed\n"
 	if got := child(t, "lost and back"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -295,6 +290,9 @@ func scenarioFork() {
 }
 
 func TestForkWhileWatched(t *testing.T) {
+	if underASan {
+		t.Skip("the sanitizer's own locks do not survive a fork beside busy threads")
+	}
 	if got, want := child(t, "fork"), strings.Repeat("7\n", 3); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -7,10 +7,14 @@
  */
 #include "gowsgi.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +80,49 @@ static char *find_text(const char *rec, size_t len, const char *name) {
     return strndup(p ? p : "", p ? n : 0);
 }
 
+static pid_t master;
+
+static void leave_orphaned(int sig) {
+    (void)sig;
+    if (getppid() != master) /* else it was a thread of the master's that ended */
+        _exit(1);
+}
+
+/* Ends this process with its master, whatever runs here then: an import or a hook
+ * may take hours, or for ever. Forked processes do not inherit that (prctl(2)). */
+static void follow_master(pid_t pid) {
+    master = pid;
+#ifdef __linux__
+    signal(SIGRTMAX, leave_orphaned);
+    prctl(PR_SET_PDEATHSIG, SIGRTMAX);
+#endif
+    leave_orphaned(0); /* it may have ended before */
+}
+
+static void call_process(const char *name) {
+#ifdef __linux__
+    prctl(PR_SET_NAME, name);
+#else
+    (void)name;
+#endif
+}
+
+/* Closes listeners that were meant for the master, as systemd passes them: held here
+ * they would stay open when the master has closed them. Workers get theirs with each
+ * fork. What else was inherited the configuration file may know of. */
+static void close_listeners(void) {
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return;
+    for (struct dirent *e; (e = readdir(dir));) {
+        int fd = atoi(e->d_name), listens = 0;
+        socklen_t size = sizeof listens;
+        if (fd > STATE_FD && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens)
+            close(fd);
+    }
+    closedir(dir);
+}
+
 /* Tells the master why there is no Python; it is the answer to its first question. */
 static void give_up(char *error) {
     if (!error)
@@ -122,7 +169,13 @@ __attribute__((constructor)) static void zygote(void) {
         give_up(NULL);
     char *library = find_text(state, len, "library"), *program = find_text(state, len, "program");
     char *boot = find_text(state, len, "bootstrap"), *options = find_text(state, len, "options");
+    char *parent = find_text(state, len, "master"), *name = find_text(state, len, "name");
     const char *sources = find(state, len, "sources", &sources_len);
+    if (!library || !program || !boot || !options || !parent || !name)
+        give_up(NULL);
+    call_process(name);
+    follow_master((pid_t)atol(parent));
+    close_listeners();
     char *error = pyapi_open(library);
     if (error || gw_init(program, boot, sources, sources_len, options, &error) != 0)
         give_up(error);
@@ -131,6 +184,8 @@ __attribute__((constructor)) static void zygote(void) {
     free(program);
     free(boot);
     free(options);
+    free(parent);
+    free(name);
     adopted = serve(t);
     gw_forked = false; /* it becomes a server of its own */
 }

@@ -10,9 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,7 +35,8 @@ var mainCalls = make(chan func())
 
 func init() {
 	if _, ok := Adopted(); ok {
-		runtime.LockOSThread() // for main: it is the thread that Python knows
+		runtime.LockOSThread()      // for main: it is the thread that Python knows
+		os.Unsetenv(zygoteVariable) // which was C's alone to see
 	}
 }
 
@@ -86,16 +90,18 @@ func adopt(p *Python, o Options) (*Interpreter, error) {
 }
 
 // Zygote is a process that holds a Python and forks others from it (zygote.c). What
-// it is asked and what it answers is python/gowsgi/zygote.py's. Its process is the
-// caller's to reap.
+// it is asked and what it answers is python/gowsgi/zygote.py's. It ends with the
+// process that has started it, which is to reap it.
 type Zygote struct {
 	PID int
 
-	mu   sync.Mutex
-	conn *net.UnixConn
-	err  error // it cannot be asked any more
+	process *os.Process
+	mu      sync.Mutex
+	conn    *net.UnixConn
+	err     error // it cannot be asked any more
 }
 
+<<<<<<< HEAD
 // StartZygote starts this program anew as a zygote. args and env are those of the
 // processes it will fork. An interpreter that does not start is the error of the
 // first Ask.
@@ -104,6 +110,63 @@ func StartZygote(p *Python, o Options, args, env []string) (*Zygote, error) {
 	if err != nil {
 		return nil, err
 	}
+=======
+// ErrZygote is that the process has ended, or was ended since it did not answer.
+var ErrZygote = errors.New("the process that holds the configuration and forks the workers")
+
+// StartZygote starts this program anew as a zygote, in a folder ("": the present
+// one). args and env are those of the processes it will fork. An interpreter that
+// does not start is the error of the first Ask.
+func StartZygote(p *Python, o Options, dir string, args, env []string) (*Zygote, error) {
+	z, err := startZygote(p, o, dir, args, env)
+	if err != nil {
+		return nil, fmt.Errorf("starting a Python process: %w", err)
+	}
+	return z, nil
+}
+
+func startZygote(p *Python, o Options, dir string, args, env []string) (*Zygote, error) {
+	state, err := zygoteState(p, o)
+	if err != nil {
+		return nil, err
+	}
+	theirState, ourState, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirState.Close()
+	defer ourState.Close()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "zygote"), os.NewFile(uintptr(pair[1]), "master")
+	defer ours.Close() // conn is a copy
+	defer theirs.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		return nil, err
+	}
+	process, err := os.StartProcess(selfExe, args, &os.ProcAttr{
+		Dir: dir, Env: append(env[:len(env):len(env)], zygoteVariable+"=1"),
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs, theirState},
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	theirState.Close() // so that writing fails if the process has ended
+	z := &Zygote{PID: process.Pid, process: process, conn: conn.(*net.UnixConn)}
+	if _, err := ourState.Write(state); err != nil {
+		z.Close()
+		return nil, err
+	}
+	return z, nil
+}
+
+// zygoteState is what a zygote begins with.
+func zygoteState(p *Python, o Options) (bridge.Record, error) {
+>>>>>>> main
 	options, err := json.Marshal(struct {
 		Options
 		Deferred bool `json:"deferred"`
@@ -114,42 +177,21 @@ func StartZygote(p *Python, o Options, args, env []string) (*Zygote, error) {
 	var state bridge.Record
 	for _, pair := range [][2]string{
 		{"library", p.Library}, {"program", p.Executable}, {"bootstrap", python.Bootstrap()},
-		{"options", string(options)}, {"sources", string(flatSources())},
+		{"options", string(options)}, {"name", programName()}, {"master", strconv.Itoa(os.Getpid())}, {"sources", string(flatSources())},
 	} {
 		state = state.Append(pair[0], pair[1])
 	}
-	theirState, ourState, err := os.Pipe()
+	return state, nil
+}
+
+// programName is what this program is called: selfExe would have the kernel call it
+// exe.
+func programName() string {
+	path, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("starting a Python process: %w", err)
+		return os.Args[0]
 	}
-	defer theirState.Close()
-	defer ourState.Close()
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("starting a Python process: %w", err)
-	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "zygote"), os.NewFile(uintptr(pair[1]), "master")
-	defer ours.Close() // conn is a copy
-	defer theirs.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		return nil, fmt.Errorf("starting a Python process: %w", err)
-	}
-	pid, err := syscall.ForkExec(selfExe, args, &syscall.ProcAttr{
-		Env:   append(env[:len(env):len(env)], zygoteVariable+"=1"),
-		Files: []uintptr{0, 1, 2, theirs.Fd(), theirState.Fd()},
-	})
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("starting a Python process: %w", err)
-	}
-	theirState.Close() // so that writing fails if the process has ended
-	z := &Zygote{PID: pid, conn: conn.(*net.UnixConn)}
-	if _, err := ourState.Write(state); err != nil {
-		z.Close()
-		return nil, fmt.Errorf("starting a Python process: %w", err)
-	}
-	return z, nil
+	return filepath.Base(path)
 }
 
 // selfExe is this program, also when its file was replaced since.
@@ -160,8 +202,11 @@ const maxPacket = 256 << 10
 
 // Ask sends a request and returns its answer, within a limit. files go along with
 // it and stay the caller's. An exception there is an *Error. It may be called from
-// any goroutine; after a limit that was passed it fails always.
-func (z *Zygote) Ask(request any, limit time.Duration, files ...uintptr) (json.RawMessage, error) {
+// any goroutine. A process that passes the limit is ended, after it has written its
+// stack to stderr; from then on the error is an ErrZygote.
+func (z *Zygote) Ask(request map[string]any, limit time.Duration, files ...uintptr) (json.RawMessage, error) {
+	request = maps.Clone(request)
+	request["limit"] = limit.Seconds()
 	text, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("asking the Python process: %w", err)
@@ -173,7 +218,7 @@ func (z *Zygote) Ask(request any, limit time.Duration, files ...uintptr) (json.R
 	}
 	answer, err := z.exchange(text, limit, files)
 	if err != nil {
-		z.err = fmt.Errorf("asking the Python process %d: %w", z.PID, err)
+		z.err = z.broken(err, limit)
 		z.conn.Close()
 		return nil, z.err
 	}
@@ -194,6 +239,15 @@ func (z *Zygote) Ask(request any, limit time.Duration, files ...uintptr) (json.R
 		return nil, reply.Error
 	}
 	return answer, nil
+}
+
+// broken ends a process with which nothing more can be done, and says why.
+func (z *Zygote) broken(cause error, limit time.Duration) error {
+	if errors.Is(cause, os.ErrDeadlineExceeded) {
+		z.Kill()
+		return fmt.Errorf("%w (%d) was ended: it had not answered within %v; stderr has its stack", ErrZygote, z.PID, limit)
+	}
+	return fmt.Errorf("%w (%d) has ended: was it killed, or short of memory? (%v)", ErrZygote, z.PID, cause)
 }
 
 func (z *Zygote) exchange(text []byte, limit time.Duration, files []uintptr) ([]byte, error) {
@@ -224,12 +278,17 @@ func (z *Zygote) exchange(text []byte, limit time.Duration, files []uintptr) ([]
 	return answer[:n], nil
 }
 
-// Close lets the process end. Those it has forked go on.
+// Kill ends the process at once, also while it is asked something. Those it has
+// forked go on.
+func (z *Zygote) Kill() { _ = z.process.Kill() } // it may have ended
+
+// Close lets the process end, once it has answered what it was asked. Those it has
+// forked go on.
 func (z *Zygote) Close() {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if z.err == nil {
-		z.err = errors.New("the Python process was ended")
+		z.err = fmt.Errorf("%w (%d) is not needed any more", ErrZygote, z.PID)
 		z.conn.Close()
 	}
 }

@@ -98,7 +98,7 @@ func zygoteScenario() {
 		panic(errno)
 	}
 	mustDo(os.Setenv(childVariable, "adopted"))
-	z, err := StartZygote(mustFind(), Options{Argv: []string{"gowsgi"}, ErrorFD: 2, OwnedSignals: []string{"SIGTERM"}}, os.Args, os.Environ())
+	z, err := StartZygote(mustFind(), Options{Argv: []string{"gowsgi"}, ErrorFD: 2, OwnedSignals: []string{"SIGTERM"}}, "", os.Args, os.Environ())
 	mustDo(err)
 	read := askZygote(z, map[string]any{"do": "config", "config": filepath.Join(dir, "conf.py"), "known": map[string]string{"workers": "int", "when_ready": "hook"}})
 	fmt.Println("hooks", read["hooks"], "workers", read["settings"].(map[string]any)["workers"])
@@ -173,7 +173,7 @@ func adoptedScenario() int {
 }
 
 func brokenZygoteScenario() {
-	z, err := StartZygote(&Python{Library: "no-such-library.so", Executable: "python3"}, Options{}, os.Args, os.Environ())
+	z, err := StartZygote(&Python{Library: "no-such-library.so", Executable: "python3"}, Options{}, "", os.Args, os.Environ())
 	mustDo(err)
 	_, err = z.Ask(map[string]any{"do": "config", "config": "", "known": map[string]string{}}, 10*time.Second)
 	fmt.Println(err)

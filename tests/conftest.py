@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from support import interpreters
 from support.server import Server, command
+from support.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -54,13 +55,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes `each_venv` once for every interpreter."""
-    if "each_venv" in metafunc.fixturenames:
+    """Run a test that takes `each_venv` once for every interpreter, one that takes `site` for two."""
+    for fixture, choose in (("each_venv", slice(None)), ("site", slice(1, None, 3))):
+        if fixture not in metafunc.fixturenames:
+            continue
         try:
             versions = list(interpreters.discover())
         except RuntimeError as error:
             raise pytest.UsageError(str(error)) from error
-        metafunc.parametrize("each_venv", versions, indirect=True, scope="module")
+        scope = "module" if fixture == "each_venv" else "function"
+        metafunc.parametrize(fixture, versions[choose] or versions[-1:], indirect=True, scope=scope)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,6 +92,12 @@ def venv() -> Venv:
 def each_venv(request: pytest.FixtureRequest) -> Venv:
     """The virtual environment of one of the interpreters."""
     return interpreters.venv_for(request.param)
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path, serve: Serve) -> Site:
+    """A folder to deploy, for 3.11 and 3.14 where all versions are there."""
+    return Site(tmp_path / "site", interpreters.venv_for(request.param), serve)
 
 
 @pytest.fixture

@@ -49,6 +49,8 @@ need "python$version-venv" "$python" -c 'import venv, ensurepip'
 need "libpython$version" has_library
 need curl command -v curl
 if [ "${1:-}" = test ]; then
+    need nginx-light test -x /usr/sbin/nginx
+    need openssl command -v openssl
     need python3-dbg test -x /usr/bin/python3-dbg # counts references
 fi
 

@@ -16,20 +16,31 @@ func (u *Rules) appendVariables(rec bridge.Record, r *bridge.Request, trusted bo
 	if err != nil {
 		return rec, err
 	}
-	if len(script) > 0 {
-		rec = appendDecoded(rec, "SCRIPT_NAME", script)
+	if u.Mounts != nil {
+		script, path = u.mount(r, decode(nil, script), decode(nil, path))
+		rec = rec.AppendBytes("SCRIPT_NAME", script).AppendBytes("PATH_INFO", path)
+	} else {
+		if len(script) > 0 {
+			rec = appendDecoded(rec, "SCRIPT_NAME", script)
+		}
+		rec = appendDecoded(rec, "PATH_INFO", path)
 	}
-	rec = appendDecoded(rec, "PATH_INFO", path)
 	rec = rec.AppendBytes("QUERY_STRING", r.Query)
 	rec = rec.Append("SERVER_PROTOCOL", r.Proto)
 	rec = rec.Append("wsgi.url_scheme", r.Scheme)
 	rec = appendServer(rec, r)
+	if r.Proxy.Addr != "" { // gunicorn's names
+		rec = rec.Append("PROXY_ADDR", r.Proxy.Addr).Append("PROXY_PORT", r.Proxy.Port)
+	}
+	return u.appendFields(appendClient(rec, r), r, trusted)
+}
+
+// appendClient tells of the client: its address, whether it uses TLS, and the size of
+// what it has sent.
+func appendClient(rec bridge.Record, r *bridge.Request) bridge.Record {
 	rec = rec.Append("REMOTE_ADDR", r.Peer.Addr)
 	if r.Peer.Port != "" {
 		rec = rec.Append("REMOTE_PORT", r.Peer.Port)
-	}
-	if r.Proxy.Addr != "" { // gunicorn's names
-		rec = rec.Append("PROXY_ADDR", r.Proxy.Addr).Append("PROXY_PORT", r.Proxy.Port)
 	}
 	if r.Scheme == "https" {
 		rec = rec.Append("HTTPS", "on") // RFC 3875's servers and PEP 3333's example
@@ -38,7 +49,7 @@ func (u *Rules) appendVariables(rec bridge.Record, r *bridge.Request, trusted bo
 		var digits [20]byte
 		rec = rec.AppendBytes("CONTENT_LENGTH", strconv.AppendInt(digits[:0], r.BodyLength, 10))
 	}
-	return u.appendFields(rec, r, trusted)
+	return rec
 }
 
 // scriptName splits the path into the prefix that the application is mounted under
@@ -76,7 +87,13 @@ func appendServer(rec bridge.Record, r *bridge.Request) bridge.Record {
 		}
 		return rec.Append("SERVER_NAME", name).Append("SERVER_PORT", r.Local.Port)
 	}
-	name, port := splitHost(string(r.Host))
+	name, port := askedServer(r)
+	return rec.Append("SERVER_NAME", name).Append("SERVER_PORT", port)
+}
+
+// askedServer is the server as the client calls it.
+func askedServer(r *bridge.Request) (name, port string) {
+	name, port = splitHost(string(r.Host))
 	if name == "" {
 		name = "localhost"
 	}
@@ -86,7 +103,7 @@ func appendServer(rec bridge.Record, r *bridge.Request) bridge.Record {
 			port = "443"
 		}
 	}
-	return rec.Append("SERVER_NAME", name).Append("SERVER_PORT", port)
+	return name, port
 }
 
 // splitHost splits a valid Host value; brackets of an IPv6 address stay.
@@ -108,6 +125,13 @@ func splitHost(host string) (name, port string) {
 func appendDecoded(rec bridge.Record, name string, path []byte) bridge.Record {
 	rec, start := rec.Open()
 	rec = append(rec, name...)
+	rec = decode(rec, path)
+	rec.Close(start, len(name))
+	return rec
+}
+
+// decode appends path to dst, percent-decoded.
+func decode(dst, path []byte) []byte {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		if c == '%' && i+2 < len(path) {
@@ -117,10 +141,9 @@ func appendDecoded(rec bridge.Record, name string, path []byte) bridge.Record {
 				i += 2
 			}
 		}
-		rec = append(rec, c)
+		dst = append(dst, c)
 	}
-	rec.Close(start, len(name))
-	return rec
+	return dst
 }
 
 func unhex(c byte) int {

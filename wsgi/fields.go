@@ -15,6 +15,7 @@ var special = map[string]string{
 	// decode it again.
 	"TRANSFER_ENCODING": "",
 	"TRAILER":           "",
+	"PROXY":             "", // HTTP_PROXY means something else to HTTP clients: httpoxy.org
 }
 
 // appendFields writes the request's fields under their CGI names (RFC 3875,
@@ -25,6 +26,7 @@ var special = map[string]string{
 func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool) (bridge.Record, error) {
 	var seen nameSet
 	host := false
+	repeats := u.link(r.Fields)
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		repeated := seen.add(f.Name)
@@ -37,7 +39,7 @@ func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool)
 		} else if trusted && u.overruled(r.Fields, f.Name) {
 			continue
 		}
-		if repeated && u.firstOf(r.Fields, i) < i {
+		if repeated && u.firstOf(r.Fields, i, repeats) < i {
 			continue // joined to the first
 		}
 		var start int
@@ -58,7 +60,7 @@ func (u *Rules) appendFields(rec bridge.Record, r *bridge.Request, trusted bool)
 			rec = append(rec, r.Host...) // an absolute target's authority goes before it
 		} else {
 			rec = append(rec, f.Value...)
-			rec = u.joinRest(rec, r.Fields, i)
+			rec = u.joinRest(rec, r.Fields, i, repeats)
 		}
 		rec.Close(start, nameLen)
 	}
@@ -112,7 +114,43 @@ func appendKey(rec bridge.Record, name []byte) bridge.Record {
 
 func hasUnderscore(name []byte) bool { return bytes.IndexByte(name, '_') >= 0 }
 
-func (u *Rules) firstOf(fields []http1.Field, i int) int {
+// manyFields is from how many on fields are linked: comparing each with each takes
+// longer then. HTTP's are limited by number, those of a uwsgi packet by size alone.
+const manyFields = 128
+
+// links are the fields of one key: its first, and the next after each, 0 for none.
+type links struct{ first, next []int }
+
+// link finds the fields of one key; nil for so few that comparing is quicker.
+func (u *Rules) link(fields []http1.Field) *links {
+	if len(fields) < manyFields {
+		return nil
+	}
+	l := &links{first: make([]int, len(fields)), next: make([]int, len(fields))}
+	last := make(map[string]int, len(fields))
+	var key []byte
+	for i := range fields {
+		key = key[:0]
+		for _, c := range fields[i].Name {
+			c = fold(c)
+			if u.HeaderMap == Dangerous {
+				c = dash(c)
+			}
+			key = append(key, c)
+		}
+		l.first[i] = i
+		if j, ok := last[string(key)]; ok {
+			l.first[i], l.next[j] = l.first[j], i
+		}
+		last[string(key)] = i
+	}
+	return l
+}
+
+func (u *Rules) firstOf(fields []http1.Field, i int, l *links) int {
+	if l != nil {
+		return l.first[i]
+	}
 	for j := range i {
 		if u.sameKey(fields[j].Name, fields[i].Name) {
 			return j
@@ -122,10 +160,17 @@ func (u *Rules) firstOf(fields []http1.Field, i int) int {
 }
 
 // joinRest appends the values of the later fields that have fields[i]'s key.
-func (u *Rules) joinRest(rec bridge.Record, fields []http1.Field, i int) bridge.Record {
+func (u *Rules) joinRest(rec bridge.Record, fields []http1.Field, i int, l *links) bridge.Record {
 	sep := ","
 	if named(fields[i].Name, "cookie") {
 		sep = "; "
+	}
+	if l != nil {
+		for j := l.next[i]; j > 0; j = l.next[j] {
+			rec = append(rec, sep...)
+			rec = append(rec, fields[j].Value...)
+		}
+		return rec
 	}
 	for j := i + 1; j < len(fields); j++ {
 		if u.sameKey(fields[j].Name, fields[i].Name) {

@@ -26,7 +26,7 @@ func naiveFields(host string, all []http1.Field) map[string]string {
 		key := "HTTP_" + strings.ReplaceAll(name, "-", "_")
 		value := string(f.Value)
 		switch name {
-		case "CONTENT-LENGTH", "TRANSFER-ENCODING", "TRAILER":
+		case "CONTENT-LENGTH", "TRANSFER-ENCODING", "TRAILER", "PROXY":
 			continue
 		case "CONTENT-TYPE":
 			key = "CONTENT_TYPE"

@@ -46,6 +46,12 @@ type Rules struct {
 	// ScriptName is the prefix of the path that the application is mounted under,
 	// percent-encoded as in the request; "" for none.
 	ScriptName []byte
+	// Mounts are applications under paths of their own, the longest path first; nil:
+	// there is one application, under every path.
+	Mounts []Mount
+	// Static answers requests that need no application, of whose environ x has the
+	// Record; nil: there are none.
+	Static func(r *bridge.Request, x *bridge.Exchange) bool
 	// Host lets X-Forwarded-Host, X-Forwarded-Port and Forwarded's host replace
 	// the Host of a trusted peer's request. Off unless wanted: nginx and others
 	// pass a client's X-Forwarded-Host on, which would let clients choose it.
@@ -108,15 +114,18 @@ func (n Networks) Contains(ip netip.Addr) bool {
 
 // ContainsPeer tells whether a peer's address is in the set; one on a unix socket
 // always counts as in it, as in gunicorn.
-func (n Networks) ContainsPeer(peer bridge.Endpoint) bool {
-	if peer.Unix || n.all {
+func (n Networks) ContainsPeer(peer bridge.Endpoint) bool { return n.all || n.names(peer) }
+
+// names is ContainsPeer but for "*", which names nobody.
+func (n Networks) names(peer bridge.Endpoint) bool {
+	if peer.Unix {
 		return true
 	}
 	if len(n.prefixes) == 0 {
 		return false
 	}
 	ip, err := netip.ParseAddr(peer.Addr)
-	return err == nil && n.Contains(ip)
+	return err == nil && Networks{prefixes: n.prefixes}.Contains(ip)
 }
 
 var (
@@ -125,10 +134,20 @@ var (
 	errScriptName = &http1.Error{Status: 400, Cause: "the path does not start with SCRIPT_NAME"}
 )
 
-// Prepare fills x.Record with r's variables; see Environ.
+// Prepare fills x.Record with r's variables, see Environ, and chooses x.App. It
+// answers a request for which there is no application.
 func (u *Rules) Prepare(r *bridge.Request, x *bridge.Exchange) (err error) {
 	x.Record, err = u.Environ(x.Record[:0], r)
-	return err
+	if err != nil {
+		return err
+	}
+	if x.App = r.App; u.Static != nil && u.Static(r, x) {
+		return nil
+	}
+	if x.App == noApp {
+		answerNoMount(x)
+	}
+	return nil
 }
 
 // Environ appends to rec the variables of r that differ from request to request
@@ -137,6 +156,9 @@ func (u *Rules) Prepare(r *bridge.Request, x *bridge.Exchange) (err error) {
 // base environ on Python's side. An error is an *http1.Error: the request is to be
 // refused. Safe for concurrent use.
 func (u *Rules) Environ(rec bridge.Record, r *bridge.Request) (bridge.Record, error) {
+	if r.UWSGI != nil {
+		return u.packetEnviron(rec, r)
+	}
 	trusted := u.Proxies.ContainsPeer(r.Peer)
 	if trusted {
 		if err := u.forward(r); err != nil {

@@ -23,6 +23,7 @@ func refuse(status int, cause string) *Error { return &Error{Status: status, Cau
 // The request line: RFC 9112 section 3.
 var (
 	errTLS           = refuse(400, "a TLS handshake where a request line was expected")
+	errUWSGI         = refuse(400, "a uwsgi packet where a request line was expected: use proxy_pass in nginx, or bind uwsgi://")
 	errStart         = refuse(400, "no request line starts with this byte")
 	errLineLength    = refuse(414, "request line too long")
 	errLineShape     = refuse(400, "request line is not method, target and version")

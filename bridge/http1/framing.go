@@ -28,6 +28,7 @@ type Answer struct {
 	Close   bool // the connection is not to be kept
 	HasDate bool
 	HasName bool // Lines has a Server field
+	Bare    bool // goes to a web server, which adds Date, Server and Connection itself
 }
 
 // Frame returns the framing, and the length in bytes that goes with Length
@@ -68,6 +69,9 @@ func (a *Answer) AppendHead(dst []byte, f Framing, length int64, date, name stri
 		dst = append(dst, "Content-Length: "...)
 		dst = strconv.AppendInt(dst, length, 10)
 		dst = append(dst, "\r\n"...)
+	}
+	if a.Bare {
+		return append(dst, "\r\n"...)
 	}
 	if !a.HasDate {
 		dst = append(dst, "Date: "...)

@@ -182,6 +182,8 @@ func (p *Parser) parseStart(buf []byte) (more bool, e *Error) {
 	case byteClass[c]&p.methodClass() != 0:
 	case c == 0x16: // the record type of a handshake, RFC 8446 section 5.1
 		return false, errTLS
+	case c == 0 || c == 30: // its first byte, see package bridge/uwsgi
+		return false, errUWSGI
 	case byteClass[c]&classToken != 0:
 		return false, errMethod
 	default:

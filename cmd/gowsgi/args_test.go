@@ -15,6 +15,7 @@ import (
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
 	"github.com/gowsgi/gowsgi/internal/accesslog"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/reload"
 	"github.com/gowsgi/gowsgi/wsgi"
@@ -100,9 +101,9 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		app: "myapp:app", binds: []string{"127.0.0.1:8000"}, threads: 1, logs: logsOf("myapp:app", hclog.Info),
+		app: "myapp:app", sites: sites{apps: []string{"myapp:app"}}, binds: []string{"127.0.0.1:8000"}, threads: 1, logs: logsOf("myapp:app", hclog.Info),
 		processes: processes{workers: 1, timeout: 30 * time.Second, backlog: 2048, reload: reloading{engine: reload.Auto}},
-		graceful:  30 * time.Second, limits: bridge.DefaultLimits(),
+		graceful:  30 * time.Second, limits: bridge.DefaultLimits(), protocol: listen.HTTP, allowUWSGI: networks(t, "127.0.0.1,::1"),
 		pool:  bridge.PoolLimits{Queue: 2048, Wait: 30 * time.Second},
 		watch: watchConfig{timeout: 30 * time.Second, stuck: time.Minute},
 		rules: &wsgi.Rules{
@@ -138,19 +139,22 @@ func TestEveryFlag(t *testing.T) {
 		"--secure-scheme-headers", "X-Proto=tls", "--forwarded-host", "-w3", "--max-requests", "14", "--max-requests-jitter", "15",
 		"--umask", "0o007", "-p", "pid", "--min-workers", "2", "--max-workers", "5", "-t", "16", "-D", "-R", "--backlog", "17",
 		"--reuse-port", "-u", "www", "-g", "staff", "--initgroups", "--stuck-timeout", "18", "--max-rss", "19", "--max-lifetime", "20",
-		"--reload", "--reload-engine", "poll", "--reload-extra-file", "templates/*.html", "--reload-extra-file", "gone", "-c", "conf.py")
+		"--reload", "--reload-engine", "poll", "--reload-extra-file", "templates/*.html", "--reload-extra-file", "gone", "-c", "conf.py",
+		"--protocol", "uwsgi", "--uwsgi-allow-from", "10.0.0.1", "--buffer-size", "18", "--socket-mode", "660", "--socket-owner", "www:staff")
 	if err != nil {
 		t.Fatal(err)
 	}
 	otherLogs := logsOf("myapp:app", hclog.Warn)
 	otherLogs.Access, otherLogs.Dir = "-", "/srv"
 	want := &config{
-		app: "myapp:app", binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
+		app: "myapp:app", sites: sites{apps: []string{"myapp:app"}}, binds: []string{":8001", "[::1]:8002"}, threads: 4, dir: "/srv", python: "py",
 		pythonPath: []string{"a", "b"}, logs: otherLogs, graceful: 500 * time.Millisecond,
 		limits: bridge.Limits{
 			Head: http1.Limits{RequestLine: 5, Fields: 6, FieldSize: 7}, MaxBody: 8, BodyMemory: 9, BodyRate: 12,
 			IdleTime: time.Second, HeadTime: 2 * time.Second, ReadTime: 3 * time.Second, WriteTime: 4 * time.Second,
+			Packet: 18,
 		},
+		protocol: listen.UWSGI, allowUWSGI: networks(t, "10.0.0.1"),
 		pool: bridge.PoolLimits{Queue: 10, Wait: 11 * time.Second},
 		rules: &wsgi.Rules{
 			HeaderMap: wsgi.Refuse, Proxies: networks(t, "10.0.0.0/8"), ForwarderNames: []string{"REMOTE_USER"}, ScriptName: []byte{},
@@ -161,7 +165,8 @@ func TestEveryFlag(t *testing.T) {
 		processes: processes{
 			workers: 3, minWorkers: 2, maxWorkers: 5, maxRequests: 14, jitter: 15, timeout: 16 * time.Second, umask: 7, pidFile: "pid",
 			daemon: true, keepOutput: true, backlog: 17, reusePort: true, user: "www", group: "staff", initGroups: true,
-			reload: reloading{on: true, engine: reload.Poll, extra: []string{"templates/*.html", "gone", "conf.py"}},
+			reload:     reloading{on: true, engine: reload.Poll, extra: []string{"templates/*.html", "gone", "conf.py"}},
+			socketMode: 0o660, socketOwner: "www:staff",
 		},
 		warnings: []string{"--reload-extra-file: there is no gone yet"},
 	}
@@ -250,12 +255,14 @@ func TestScale(t *testing.T) {
 		"-w3 --min-workers 4 --max-workers 5": {},
 	} {
 		cfg, err := parse(t, append([]string{"app"}, strings.Fields(args)...)...)
-		if err != nil {
-			t.Fatal(err)
+		if (err != nil) != (want == [2]int{}) {
+			t.Errorf("%s: %v", args, err)
 		}
-		least, most, err := cfg.scale()
-		if got := [2]int{least, most}; got != want || (err != nil) != (want == [2]int{}) {
-			t.Errorf("%s: %v, %v; want %v", args, got, err, want)
+		if err != nil {
+			continue
+		}
+		if least, most, err := cfg.scale(); err != nil || [2]int{least, most} != want {
+			t.Errorf("%s: %d, %d, %v; want %v", args, least, most, err, want)
 		}
 	}
 }
@@ -338,7 +345,14 @@ func TestUsageErrors(t *testing.T) {
 		{"run app --threads x", "threads"},
 		{"run app -b", "needs an argument"},
 		{"run app --bind", "needs an argument"},
-		{"run app --bind http://x", "HOST:PORT"},
+		{"run app --bind https://x", "HOST:PORT"},
+		{"run app --bind uwsgi+x", "HOST:PORT"},
+		{"run app --socket-mode 680", "from 0 to 511"},
+		{"run app --buffer-size 65536", "from 1 to 65535"},
+		{"run app --uwsgi-allow-from localhost", "--uwsgi-allow-from"},
+		{"run app --bind uwsgi://:0 --proxy-protocol", "--proxy-protocol"},
+		{"run app --bind :0 --protocol uwsgi --proxy-protocol", "--proxy-protocol"},
+		{"run app --bind unix:s --socket-owner no-such-user", "there is no such user"},
 		{"run app --bind " + busy, busy},
 		{"run app -w2 --bind " + busy, busy},
 		{"run app --bind fd://99", "descriptor 99"},

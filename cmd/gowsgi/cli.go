@@ -88,7 +88,12 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(stdout, stderr),
 			checkCommand(stdout, stderr),
+<<<<<<< HEAD
 			buildCommand(stdout, stderr),
+=======
+			curlCommand(stdout, stderr),
+			convertCommand(stdout),
+>>>>>>> main
 			versionCommand(stdout),
 		},
 		Action: func(c *cli.Context) error {
@@ -108,11 +113,13 @@ func usageError(c *cli.Context, err error, _ bool) error {
 func versionCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print the version",
-		Action: func(*cli.Context) error {
-			_, err := fmt.Fprintf(stdout, "gowsgi %s\n", python.Version())
-			return err
-		},
+		Action: func(*cli.Context) error { return printVersion(stdout) },
 	}
+}
+
+func printVersion(stdout io.Writer) error {
+	_, err := fmt.Fprintf(stdout, "gowsgi %s\n", python.Version())
+	return err
 }
 
 // appArgument returns the application's spec, the one positional argument.
@@ -140,5 +147,9 @@ func commandConfig(c *cli.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConfig(app, defaults.Over(typed))
+	values := defaults.Over(typed)
+	if err := setEnvironment(values); err != nil {
+		return nil, err
+	}
+	return newConfig(app, values)
 }

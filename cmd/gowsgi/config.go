@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowsgi/gowsgi/bridge"
 	"github.com/gowsgi/gowsgi/bridge/http1"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/internal/settings"
 	"github.com/gowsgi/gowsgi/wsgi"
@@ -33,8 +34,13 @@ type config struct {
 	rules      *wsgi.Rules
 	proxy      *bridge.ProxyProtocol // nil: not spoken
 	tls        *tls.Config           // nil: plain HTTP
+	protocol   listen.Protocol       // where binds name none
+	allowUWSGI wsgi.Networks
 	debug      bool
-	watch      watchConfig
+	sites
+	stats   string   // where --stats tells; "": nowhere
+	touched []string // files that reload
+	watch   watchConfig
 	processes
 	warnings []string
 }
@@ -60,6 +66,8 @@ type processes struct {
 	jitter      int
 	timeout     time.Duration
 	umask       int
+	socketMode  int
+	socketOwner string
 	pidFile     string
 	reload      reloading
 	daemon      bool
@@ -70,7 +78,7 @@ type processes struct {
 	initGroups  bool
 }
 
-// newConfig checks settings and sets the environment's variables.
+// newConfig checks settings.
 func newConfig(app string, v *settings.Values) (*config, error) {
 	cfg := &config{
 		app: app, name: v.String("proc_name"), binds: v.List("bind"), threads: v.Int("threads"),
@@ -101,9 +109,12 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 			ReadTime:   v.Duration("read_timeout"),
 			BodyRate:   int64(v.Int("min_body_rate")),
 			WriteTime:  v.Duration("write_timeout"),
+			Packet:     v.Int("buffer_size"),
 		},
-		pool:  bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
-		debug: v.Bool("debug_errors"),
+		protocol: listen.Protocol(v.String("protocol")),
+		pool:     bridge.PoolLimits{Queue: v.Int("queue_size"), Wait: v.Duration("queue_timeout")},
+		debug:    v.Bool("debug_errors"),
+		stats:    v.String("stats"), touched: v.List("touch_reload"),
 		watch: watchConfig{
 			timeout: v.Duration("timeout"), stuck: v.Duration("stuck_timeout"),
 			maxRSS: int64(v.Int("max_rss")), maxLifetime: v.Duration("max_lifetime"), reload: v.Bool("reload"),
@@ -111,7 +122,7 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 		processes: processes{
 			workers: v.Int("workers"), minWorkers: v.Int("min_workers"), maxWorkers: v.Int("max_workers"),
 			maxRequests: v.Int("max_requests"), jitter: v.Int("max_requests_jitter"), timeout: v.Duration("timeout"),
-			umask: v.Int("umask"), pidFile: v.String("pidfile"),
+			umask: v.Int("umask"), socketMode: v.Int("socket_mode"), socketOwner: v.String("socket_owner"), pidFile: v.String("pidfile"),
 			daemon: v.Bool("daemon"), keepOutput: v.Bool("enable_stdio_inheritance"),
 			backlog: v.Int("backlog"), reusePort: v.Bool("reuse_port"),
 			user: v.String("user"), group: v.String("group"), initGroups: v.Bool("initgroups"),
@@ -127,7 +138,15 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if len(cfg.binds) == 0 || slices.Contains(cfg.binds, "") {
 		return nil, fmt.Errorf("%s: the address is empty", v.Where("bind"))
 	}
-	if err := setEnvironment(v); err != nil {
+	if _, _, err := cfg.scale(); err != nil {
+		return nil, err
+	}
+	for _, bind := range cfg.binds {
+		if err := listen.Check(bind); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := environment(v); err != nil {
 		return nil, err
 	}
 	err := cfg.logs.Check()
@@ -137,23 +156,52 @@ func newConfig(app string, v *settings.Values) (*config, error) {
 	if cfg.rules, err = newRules(v); err != nil {
 		return nil, err
 	}
+	if err := cfg.addSites(app, v); err != nil {
+		return nil, err
+	}
+	if cfg.allowUWSGI, err = wsgi.ParseNetworks(v.String("uwsgi_allow_ips")); err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Where("uwsgi_allow_ips"), err)
+	}
 	if cfg.proxy, err = newProxyProtocol(v); err != nil {
 		return nil, err
 	}
 	if cfg.tls, err = newTLS(v); err != nil {
 		return nil, err
 	}
+	if !slices.Contains(listen.Protocols(cfg.binds, len(cfg.binds), cfg.protocol), listen.HTTP) {
+		for _, name := range []string{"certfile", "proxy_protocol"} { // off is proxy_protocol's default
+			if v.IsSet(name) {
+				return nil, fmt.Errorf("%s: it is for HTTP, and each address speaks uwsgi", v.Where(name))
+			}
+		}
+	}
 	return cfg, nil
 }
 
-func setEnvironment(v *settings.Values) error {
+// environment returns the names and values of --env.
+func environment(v *settings.Values) ([][2]string, error) {
+	var all [][2]string
 	for _, pair := range v.List("raw_env") {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
+			return nil, fmt.Errorf("%s: %q must be NAME=VALUE", v.Where("raw_env"), pair)
 		}
-		if err := os.Setenv(name, value); err != nil {
-			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair, err)
+		all = append(all, [2]string{name, value})
+	}
+	return all, nil
+}
+
+// setEnvironment sets them, in a process that serves: the master's own environment
+// has to be as it was for the next reload. It comes before newConfig, which reads
+// SCRIPT_NAME.
+func setEnvironment(v *settings.Values) error {
+	pairs, err := environment(v)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
+		if err := os.Setenv(pair[0], pair[1]); err != nil {
+			return fmt.Errorf("%s: %q: %w", v.Where("raw_env"), pair[0]+"="+pair[1], err)
 		}
 	}
 	return nil
@@ -200,7 +248,8 @@ func newTLS(v *settings.Values) (*tls.Config, error) {
 	if key == "" {
 		key = certificate
 	}
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	dir := v.String("chdir")
+	pair, err := tls.LoadX509KeyPair(inFolder(dir, certificate), inFolder(dir, key))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.Where("certfile"), err)
 	}
@@ -209,7 +258,7 @@ func newTLS(v *settings.Values) (*tls.Config, error) {
 		ClientAuth: []tls.ClientAuthType{tls.NoClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert}[v.Int("cert_reqs")],
 	}
 	if path := v.String("ca_certs"); path != "" {
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(inFolder(dir, path))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Where("ca_certs"), err)
 		}

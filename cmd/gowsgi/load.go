@@ -30,7 +30,7 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs,
 	options := pyembed.Options{
 		Dir: cfg.dir, PythonPath: cfg.pythonPath, Argv: []string{os.Args[0]},
 		ErrorFD: 2, Threads: cfg.threads, MultiProcess: cfg.multiProcess(), OwnedSignals: ownedSignals,
-		Reload: r != nil,
+		Reload: r != nil, UWSGI: cfg.uwsgiModule(os.Getppid()),
 	}
 	if l != nil {
 		options.ErrorFD = l.ErrorFD()
@@ -47,24 +47,28 @@ func loadApp(ctx context.Context, cfg *config, py *pyembed.Python, l *logs.Logs,
 		l.UsePython()
 	}
 	if err := in.Hook("post_fork"); err != nil {
-		return nil, 0, hookError("post_fork", err)
+		return nil, 0, hookError("post_fork", exitBoot, err)
 	}
-	app, err := in.Load(cfg.app)
+	first, err := cfg.loadAll(in)
 	if err != nil {
-		if app, err = r.standIn(in, bootError(cfg.app, err)); err != nil {
+		if first, err = r.standIn(in, err); err != nil {
 			return nil, 0, err
 		}
 	}
 	if err := in.Hook("post_worker_init"); err != nil {
-		return nil, 0, hookError("post_worker_init", err)
+		return nil, 0, hookError("post_worker_init", exitBoot, err)
 	}
-	return in, app, nil
+	return in, first, nil
 }
 
-// hookError is that a hook of the configuration file failed without which a worker
-// cannot begin.
-func hookError(name string, err error) error {
-	return &exitError{code: exitCode(err, exitBoot), err: fmt.Errorf("the hook %s: %w", name, err)}
+// hookError is that a hook of the configuration file failed; code is for where Python
+// gives none.
+func hookError(name string, code int, err error) error {
+	code = exitCode(err, code)
+	if !errors.As(err, new(*pyembed.Error)) { // which names it
+		err = fmt.Errorf("the hook %s: %w", name, err)
+	}
+	return &exitError{code: code, err: err}
 }
 
 // exitCode is what Python wants the process to end with, if it says so.

@@ -8,5 +8,6 @@ import (
 )
 
 func main() {
+	halveGarbage()
 	pyembed.Main(func() int { return run(os.Args, os.Stdout, os.Stderr) })
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/listen"
 	"github.com/gowsgi/gowsgi/internal/logs"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/python"
@@ -26,8 +27,12 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: "MODULE is what you would import; ATTRIBUTE the application in it, or a call\n" +
 			"that makes one: myapp:app, myapp:create_app(), myapp:create_app(\"prod\").\n" +
 			"Without one it is `application`, else `app`. The options are gunicorn's: docs/gunicorn.md.",
-		Flags: flagsOf(), OnUsageError: usageError,
+		Flags:        append(flagsOf(), &cli.BoolFlag{Name: "version", Aliases: []string{"v"}, Usage: "print the version"}),
+		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
+			if c.Bool("version") {
+				return printVersion(stdout)
+			}
 			link, err := joinMaster()
 			if err != nil {
 				return err
@@ -40,7 +45,7 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if l.cmd, err = newCommand(c, l.env); err != nil {
+			if l.cmd, err = newCommand(c, withoutListenFDs(l.env), l.note); err != nil {
 				return l.failed(err)
 			}
 			return l.failed(l.run())
@@ -55,6 +60,7 @@ type prepare = func(*bridge.Request, *bridge.Exchange) error
 type place struct {
 	log       hclog.Logger
 	logs      *logs.Logs
+	figures   *figures
 	python    *pyembed.Python // nil: to be found
 	pool      *bridge.Pool
 	listeners []net.Listener
@@ -74,7 +80,8 @@ func (p *place) serve(cfg *config) error {
 	}
 	srv := &bridge.Server{
 		Pool: p.pool, Prepare: cfg.rules.Prepare,
-		Log: p.log, Access: p.logs.Access(), Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
+		AllowUWSGI: cfg.allowUWSGI.ContainsPeer,
+		Log:        p.log, Access: p.figures.access, Limits: cfg.limits, Name: "gowsgi", Proxy: cfg.proxy, TLS: cfg.tls, Debug: cfg.debug,
 	}
 	if p.prepare != nil {
 		srv.Prepare = p.prepare(srv.Prepare)
@@ -86,11 +93,17 @@ func (p *place) serve(cfg *config) error {
 	defer w.stop()
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
-	go func() { executors <- in.Serve(srv.Pool, app, reportTo(p.log)) }()
-	for _, l := range p.listeners {
-		go func() { ended <- srv.Serve(l) }()
+	go func() { executors <- in.Serve(srv.Pool, app, p.figures.reporter(reportTo(p.log))) }()
+	protocols := listen.Protocols(cfg.binds, len(p.listeners), cfg.protocol)
+	for i, l := range p.listeners {
+		serve := srv.Serve
+		if protocols[i] == listen.UWSGI {
+			serve = srv.ServeUWSGI
+		}
+		go func() { ended <- serve(l) }()
 	}
 	p.reload.follow(in)
+	freeBootMemory()
 	p.serving(in.Python)
 	for {
 		select {
@@ -131,7 +144,7 @@ func (p *place) loadUnlessStopped(cfg *config) (in *pyembed.Interpreter, app pye
 func logStart(log hclog.Logger, cfg *config, py string, urls []string, more ...any) {
 	version, prefix, _ := strings.Cut(py, " ")
 	args := []any{"version", python.Version(), "python", version, "prefix", prefix, "threads", cfg.threads}
-	log.Info("serving "+cfg.app+" on "+strings.Join(urls, ", "), append(args, more...)...)
+	log.Info("serving "+cfg.spec()+" on "+strings.Join(urls, ", "), append(args, more...)...)
 }
 
 // closeTime bounds what the application's exit handlers may take, after the
@@ -154,8 +167,7 @@ func (p *place) leave(srv *bridge.Server, tell func(running []bridge.Stall)) err
 	return errStuck
 }
 
-// stop lets what runs finish: TERM within --graceful-timeout, QUIT and any second
-// signal at once.
+// stop lets what runs finish: at TERM within --graceful-timeout, at QUIT at once.
 func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w *watch, executors <-chan error, first syscall.Signal) error {
 	log := p.log
 	log.Info("stopping", "signal", first.String(), "connections", srv.Connections(), "graceful_timeout", cfg.graceful)
@@ -167,9 +179,11 @@ func (p *place) stop(cfg *config, srv *bridge.Server, in *pyembed.Interpreter, w
 	}
 	go w.whileStopping()
 	go func() {
-		if s, ok := <-p.signals; ok {
-			log.Warn("stopping at once", "signal", s.String())
-			cancel()
+		for s := range p.signals {
+			if s == syscall.SIGQUIT { // a second TERM changes nothing: see Master.windDown
+				log.Warn("stopping at once", "signal", s.String())
+				cancel()
+			}
 		}
 	}()
 	err := srv.Shutdown(ctx)

@@ -26,14 +26,26 @@ func joinMaster() (*master.Link, error) {
 	if !ok {
 		return master.Join(listen.FromFD)
 	}
-	var files struct {
-		Line      int   `json:"line"`
-		Listeners []int `json:"listeners"`
+	var left struct {
+		Line      int                `json:"line"`
+		Listeners []int              `json:"listeners"`
+		Environ   map[string]*string `json:"environ"` // what Go does not know of
 	}
-	if err := json.Unmarshal([]byte(text), &files); err != nil {
+	if err := json.Unmarshal([]byte(text), &left); err != nil {
 		return nil, fmt.Errorf("what the zygote has left: %w", err)
 	}
-	return master.JoinAs(files.Line, files.Listeners, listen.FromFD)
+	for name, value := range left.Environ {
+		var err error
+		if value == nil {
+			err = os.Unsetenv(name)
+		} else {
+			err = os.Setenv(name, *value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the variable %s, which the configuration file has set: %w", name, err)
+		}
+	}
+	return master.JoinAs(left.Line, left.Listeners, listen.FromFD)
 }
 
 // work is a worker: it serves the master's listeners until it is told to go, or
@@ -57,10 +69,14 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	if err := json.Unmarshal(link.Settings, &told); err != nil {
 		return fmt.Errorf("the master's settings: %w", err)
 	}
+	if err := setEnvironment(told.Values); err != nil {
+		return err
+	}
 	cfg, err := newConfig(told.App, told.Values)
 	if err != nil {
 		return err
 	}
+	cfg.options, cfg.place = told.Options, link.Place
 	cfg.logs.Stdout, cfg.logs.Stderr = stdout, stderr
 	l, err := logs.Open(cfg.logs)
 	if err != nil {
@@ -73,7 +89,8 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	}
 	log := l.Error().With("worker", os.Getpid())
 	pool := bridge.NewPool(cfg.pool)
-	go beat(link, pool)
+	figures := newFigures(cfg, l.Access())
+	go beat(link, pool, figures)
 	var draining atomic.Bool
 	go func() {
 		<-link.Gone()
@@ -87,7 +104,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 		return err
 	}
 	p := &place{
-		log: log, logs: l, reload: files, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
+		log: log, logs: l, reload: files, figures: figures, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
 		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
 		stopping: func() {
 			draining.Store(true)
@@ -105,7 +122,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 // beat tells the master once a second that this worker lives, and what it has to
 // do. It looks at the queue more often than that: while requests wait for long, any
 // look shows about how long.
-func beat(link *master.Link, pool *bridge.Pool) {
+func beat(link *master.Link, pool *bridge.Pool, f *figures) {
 	const looks = 4
 	for {
 		var wait time.Duration
@@ -114,7 +131,9 @@ func beat(link *master.Link, pool *bridge.Pool) {
 			wait = max(wait, pool.Oldest())
 		}
 		s := pool.Stats()
-		link.Alive(master.Beat{Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes()})
+		link.Alive(master.Beat{
+			Busy: s.Busy, Waiting: s.Waiting, Wait: wait.Milliseconds(), RSS: residentBytes(), Figures: f.report(),
+		})
 	}
 }
 

@@ -23,8 +23,9 @@ const module = "github.com/gowsgi/gowsgi"
 // doors here.
 var mayImport = map[string][]string{
 	"bridge/http1":       {},
-	"bridge":             {"bridge/http1"},
-	"wsgi":               {"bridge", "bridge/http1"},
+	"bridge/uwsgi":       {},
+	"bridge":             {"bridge/http1", "bridge/uwsgi"},
+	"wsgi":               {"bridge", "bridge/http1", "bridge/uwsgi"},
 	"internal/accesslog": {"bridge", "bridge/http1"},
 	"internal/listen":    {},
 	"internal/logs":      {"bridge", "internal/accesslog", "internal/queue", "internal/statsd", "internal/syslog"},
@@ -33,12 +34,17 @@ var mayImport = map[string][]string{
 	"internal/reload":    {},
 	"internal/service":   {},
 	"internal/settings":  {},
+	"internal/static":    {"bridge"},
+	"internal/stats":     {"bridge"},
 	"internal/statsd":    {"internal/queue"},
 	"internal/syslog":    {"internal/queue"},
+	"internal/touch":     {},
+	"internal/uwsgiconf": {"internal/settings"},
 	"python":             {},
 	"pyembed":            {"bridge", "python"},
-	"cmd/gowsgi": {"bridge", "bridge/http1", "wsgi", "internal/listen", "internal/logs", "internal/master",
-		"internal/reload", "internal/service", "internal/settings", "internal/statsd", "internal/syslog", "pyembed", "python"},
+	"cmd/gowsgi": {"bridge", "bridge/http1", "bridge/uwsgi", "wsgi", "internal/listen", "internal/logs", "internal/master",
+		"internal/reload", "internal/service", "internal/settings", "internal/static", "internal/stats", "internal/statsd", "internal/syslog",
+		"internal/touch", "internal/uwsgiconf", "pyembed", "python"},
 	"internal/deps": {},
 }
 
@@ -57,6 +63,7 @@ var outside = map[string][]string{
 // pure are packages of functions of bytes: no sockets, files, clocks, goroutines.
 var pure = map[string][]string{
 	"bridge/http1": {"net", "os", "io", "time", "sync", "syscall", "bufio", "context", "log", "unsafe", "runtime"},
+	"bridge/uwsgi": {"net", "os", "io", "time", "sync", "syscall", "bufio", "context", "log", "unsafe", "runtime"},
 	"wsgi":         {"net", "os", "io", "time", "sync", "syscall", "bufio", "context", "log", "unsafe", "runtime"},
 }
 

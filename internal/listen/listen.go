@@ -18,6 +18,7 @@ type Options struct {
 	Binds     []string
 	Dir       string // where relative paths of unix sockets start
 	Umask     int    // of the file mode of unix sockets
+	Mode      int    // of unix sockets; 0: what Umask leaves of 0777
 	Backlog   int    // connections that wait to be accepted; 0: as many as the system allows
 	ReusePort bool   // other servers may listen on the same port
 	// Chown gives a unix socket's file its owner; nil: it stays this process's.
@@ -117,7 +118,11 @@ func (s *Set) openUnix(path string, o Options) error {
 	if err := removeStale(path); err != nil {
 		return cannot("unix:"+path, err, "stop it, or choose another path")
 	}
-	before := syscall.Umask(o.Umask)
+	umask := o.Umask
+	if o.Mode != 0 {
+		umask = 0o777 &^ o.Mode // from its first moment on, as chmod could not
+	}
+	before := syscall.Umask(umask)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	syscall.Umask(before)
 	if err != nil {
@@ -288,12 +293,19 @@ func (s *Set) Remove() {
 	clear(s.made)
 }
 
-// URLs returns where the listeners are reached.
-func (s *Set) URLs(scheme string) []string {
+// URLs returns where the listeners are reached, by what they speak; scheme is HTTP's,
+// which may be "https".
+func (s *Set) URLs(p []Protocol, scheme string) []string {
 	urls := make([]string, len(s.Listeners))
 	for i, l := range s.Listeners {
-		urls[i] = scheme + "://" + l.Addr().String()
-		if l.Addr().Network() == "unix" {
+		switch unix := l.Addr().Network() == "unix"; {
+		case !unix && p[i] == UWSGI:
+			urls[i] = "uwsgi://" + l.Addr().String()
+		case !unix:
+			urls[i] = scheme + "://" + l.Addr().String()
+		case p[i] == UWSGI:
+			urls[i] = "uwsgi+unix:" + l.Addr().String()
+		default:
 			urls[i] = "unix:" + l.Addr().String()
 		}
 	}

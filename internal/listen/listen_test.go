@@ -30,15 +30,51 @@ func TestParse(t *testing.T) {
 		"unix:s":          {unix: "/srv/s"},
 		"unix:run/s.sock": {unix: "/srv/run/s.sock"},
 		"fd://3":          {fd: 3},
+
+		"http://localhost:80":    {tcp: "localhost:80"},
+		"uwsgi://127.0.0.1:3031": {tcp: "127.0.0.1:3031"},
+		"uwsgi://:3031":          {tcp: ":3031"},
+		"uwsgi://[::1]:3031":     {tcp: "[::1]:3031"},
+		"uwsgi+unix:/run/s":      {unix: "/run/s"},
+		"uwsgi+unix:///run/s":    {unix: "/run/s"},
+		"http+unix:s":            {unix: "/srv/s"},
+		"uwsgi+fd://3":           {fd: 3},
 	} {
 		if got, err := parse(bind, "/srv"); err != nil || got != want {
 			t.Errorf("parse(%q) = %+v, %v; want %+v", bind, got, err, want)
 		}
 	}
-	for _, bind := range []string{"::1", "::1:8000", "1:2:3", "http://localhost:80", "unix:", "unix://", "fd://", "fd://2", "fd://x", "[::1", "[a]", "[]"} {
+	for _, bind := range []string{"::1", "::1:8000", "1:2:3", "https://localhost:80", "uwsgi://unix:/run/s", "uwsgi+unix:", "uwsgi+fd://2", "uwsgi+localhost:80", "fcgi+unix:/run/s", "uwsgi://[a]", "unix:", "unix://", "fd://", "fd://2", "fd://x", "[::1", "[a]", "[]"} {
 		if got, err := parse(bind, ""); err == nil || !strings.Contains(err.Error(), "--bind "+bind) {
 			t.Errorf("parse(%q) = %+v, %v; want an error that names it", bind, got, err)
 		}
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	binds := []string{"uwsgi://:3031", "127.0.0.1:80", "http+unix:s", "uwsgi+fd://4"}
+	for fallback, second := range map[Protocol]Protocol{HTTP: HTTP, UWSGI: UWSGI} {
+		if got, want := Protocols(binds, 4, fallback), []Protocol{UWSGI, second, HTTP, UWSGI}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if got, want := Protocols(binds, 2, fallback), []Protocol{fallback, fallback}; !slices.Equal(got, want) {
+			t.Errorf("for other sockets %q, want %q", got, want)
+		}
+	}
+}
+
+func TestSocketMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	s, err := Open(Options{Binds: []string{"uwsgi+unix:" + path}, Umask: 0o077, Mode: 0o660})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(); s.Remove() })
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if got := s.URLs([]Protocol{UWSGI}, "http"); !slices.Equal(got, []string{"uwsgi+unix:" + path}) {
+		t.Errorf("URLs %q", got)
 	}
 }
 
@@ -61,7 +97,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o770 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if got := s.URLs("http"); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := s.URLs([]Protocol{HTTP}, "http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 	if _, err := Open(Options{Binds: []string{"unix:" + path}}); !errors.Is(err, syscall.EADDRINUSE) {
@@ -174,7 +210,7 @@ func TestInherit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := second.URLs("http"); !slices.Equal(got, []string{"unix:" + path}) {
+	if got := second.URLs([]Protocol{HTTP}, "http"); !slices.Equal(got, []string{"unix:" + path}) {
 		t.Errorf("URLs %q", got)
 	}
 	third, err := Inherit(second.Pass(), copied(t, second.Listeners[0]))

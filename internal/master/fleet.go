@@ -15,6 +15,7 @@ const (
 type worker struct {
 	pid        int  // 0: it is still being started
 	age        int  // 1 for the first that the master has started
+	place      int  // from 1: among those of its generation that stay
 	reaped     bool // the number may be another's
 	generation int
 	phase      phase
@@ -134,6 +135,20 @@ func (f *fleet) decide() plan {
 
 func take(all []*worker, n int) []*worker {
 	return all[:max(0, min(n, len(all)))]
+}
+
+// place returns the lowest number that no worker of a generation has that stays. A
+// worker that is replaced leaves its number to the one that takes its place.
+func (f *fleet) place(generation int) int {
+	taken := map[int]bool{}
+	for _, w := range f.of(generation) {
+		taken[w.place] = taken[w.place] || !w.spent
+	}
+	place := 1
+	for taken[place] {
+		place++
+	}
+	return place
 }
 
 // find returns the worker of a process that was not reaped yet.

@@ -138,6 +138,31 @@ func TestDecideNeverGoesBelow(t *testing.T) {
 	}
 }
 
+func TestPlaces(t *testing.T) {
+	for _, tt := range []struct {
+		workers    string // as fleetOf, with their places
+		places     []int
+		generation int
+		want       int
+	}{
+		{"", nil, 1, 1},
+		{"1s 1s", []int{1, 2}, 1, 3},
+		{"1s 1s", []int{2, 3}, 1, 1},
+		{"1s 1s", []int{1, 2}, 2, 1},
+		{"1s 1s*", []int{1, 2}, 1, 2},
+		{"1s 1s* 1b", []int{1, 2, 2}, 1, 3},
+		{"1d 1s", []int{1, 2}, 1, 1},
+	} {
+		f := fleetOf(tt.workers, 2, 1, 0)
+		for i, w := range f.workers {
+			w.place = tt.places[i]
+		}
+		if got := f.place(tt.generation); got != tt.want {
+			t.Errorf("%s %v: %d, want %d", tt.workers, tt.places, got, tt.want)
+		}
+	}
+}
+
 func TestAbandon(t *testing.T) {
 	f := fleetOf("1s 2b 2s", 2, 1, 2)
 	if got := f.abandon(); len(got) != 2 || got[0].pid != 2 || got[1].pid != 3 || f.next != 0 || f.current != 1 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -31,9 +30,11 @@ type Generation struct {
 	Credential *syscall.Credential
 
 	// Spawn starts a worker and returns its process number; nil: this program is
-	// started anew. The process must be the master's child, or become it: the master
-	// is a subreaper from then on. Several calls do not overlap.
+	// started anew. A *BootError says what to end with if this is the first. The process must be the master's child, or become it: the master
+	// is a subreaper from then on. Calls come one after the other, by age.
 	Spawn func(SpawnRequest) (pid int, err error)
+	// Serves is called once, when the generation has become the current one; nil: not.
+	Serves func()
 	// Hook is told what happens, in order; nil: nobody is. It may take its time, and
 	// runs beside Spawn. The names and types of args are at the constants.
 	Hook func(name string, args any)
@@ -85,7 +86,7 @@ type generation struct {
 	scale     scaler
 	broken    bool          // Spawn has failed: only a new generation can help
 	pending   int           // calls of Spawn that have not returned
-	spawning  sync.Mutex    // held by the one that runs
+	spawned   chan struct{} // closed when the last of them has returned
 	closed    bool          // the master's listeners
 	calls     chan call     // of Hook; closed when no more come
 	ended     chan struct{} // closed after End

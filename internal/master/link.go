@@ -22,7 +22,7 @@ const workerVariable = "GOWSGI_WORKER"
 const firstFD = 3
 
 // message is what a worker tells its master: one line of JSON each. What the master
-// says is one line too, the settings, and then nothing.
+// says is one line too, the worker's place and the settings, and then nothing.
 type message struct {
 	Kind string // one of the following
 	Code int    `json:",omitempty"` // of failed: the exit code
@@ -52,6 +52,7 @@ const (
 type Link struct {
 	Listeners []net.Listener
 	Settings  []byte // the generation's; nil: none
+	Place     int    // this worker's number, from 1, among those that serve together
 	line      net.Conn
 	gone      chan struct{}
 	speaking  sync.Mutex
@@ -126,10 +127,15 @@ func (l *Link) readSettings(in *bufio.Reader) error {
 		l.Settings = append(l.Settings, piece...)
 		switch {
 		case err == nil:
-			if l.Settings = bytes.TrimSuffix(l.Settings, []byte("\n")); len(l.Settings) == 0 {
-				l.Settings = nil
+			if err := l.line.SetReadDeadline(time.Time{}); err != nil {
+				return err
 			}
-			return l.line.SetReadDeadline(time.Time{})
+			place, settings, _ := bytes.Cut(bytes.TrimSuffix(l.Settings, []byte("\n")), []byte(" "))
+			if l.Settings = nil; len(settings) > 0 {
+				l.Settings = settings
+			}
+			l.Place, err = strconv.Atoi(string(place))
+			return err
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return err
 		case len(l.Settings) > settingsSize:

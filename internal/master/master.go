@@ -41,6 +41,7 @@ type Master struct {
 	generations map[int]*generation
 	endings     []<-chan struct{} // of generations whose End was or will be called
 	age         int               // of the newest worker
+	spawns      map[int]int       // how many workers have had each place
 	told        *int              // the last that was said to be the number of workers
 	dir         string            // where the master was started
 	events      chan func()       // what the loop is to do
@@ -101,7 +102,7 @@ func (m *Master) Run() error {
 	defer signal.Stop(children)
 	m.events, m.over = make(chan func()), make(chan struct{})
 	defer close(m.over)
-	m.generations = map[int]*generation{}
+	m.generations, m.spawns = map[int]*generation{}, map[int]int{}
 	m.dir, _ = os.Getwd() // one that is gone is no reason not to start
 	m.ticked = time.Now()
 	m.begin(false)
@@ -198,6 +199,9 @@ func (m *Master) of(w *worker) *generation { return m.generations[w.generation] 
 func (m *Master) turned() {
 	g := m.generations[m.fleet.current]
 	m.failures = 0
+	if g.Serves != nil {
+		g.Serves()
+	}
 	if m.fleet.current == 1 {
 		m.Serving(m.what)
 		m.hook(g, call{name: WhenReady})

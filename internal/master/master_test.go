@@ -397,6 +397,28 @@ func TestUnwell(t *testing.T) {
 	p.expect("a worker died", 0)
 }
 
+// TestReport: a worker that is replaced leaves its place to the next, a reload's
+// workers begin from 1, and each knows its place.
+func TestReport(t *testing.T) {
+	p := start(t, testPlan{Workers: 2, Release: "one", Reports: true})
+	first := p.wait(`^report 1:(\d+):true:1:1 2:(\d+):true:1:2\.$`)
+	p.ask("spent")
+	p.wait(fmt.Sprintf(`^report (1:%s:true:1:1 2:\d+:true:2:2|1:\d+:true:2:1 2:%s:true:1:2)\.$`, first[1], first[2]))
+	p.signal(syscall.SIGHUP)
+	p.wait("reloaded: workers=2")
+	p.wait(`^report 1:\d+:true:[23]:1 2:\d+:true:[23]:2\.$`)
+	p.signal(syscall.SIGTTIN)
+	p.wait(`^report 1:\d+:true:\d:1 2:\d+:true:\d:2 3:\d+:true:1:3\.$`)
+	for _, line := range p.lines("^report .*") {
+		places := regexp.MustCompile(`(\d+):\d+:`).FindAllStringSubmatch(line, -1)
+		for i, place := range places {
+			if i > 0 && place[1] == places[i-1][1] {
+				t.Errorf("a place is there twice: %s", line)
+			}
+		}
+	}
+}
+
 func TestScalesWithTheLoad(t *testing.T) {
 	p := start(t, testPlan{Workers: 1, Min: 1, Max: 2, Release: "one"})
 	p.wait("^serving")

@@ -2,6 +2,7 @@ package master
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -27,7 +28,8 @@ type process struct {
 // spawn starts a worker; false: it could not.
 func (m *Master) spawn(g *generation, number int) bool {
 	m.age++
-	w := &worker{age: m.age, generation: number}
+	w := &worker{age: m.age, generation: number, place: m.fleet.place(number)}
+	m.spawns[w.place]++
 	line, theirs, err := newLine()
 	if err != nil {
 		m.failed(w, &BootError{Code: 1, Text: err.Error()}, true)
@@ -43,10 +45,14 @@ func (m *Master) spawn(g *generation, number int) bool {
 	}
 	g.pending++
 	request := SpawnRequest{Age: w.age, Workers: m.fleet.wanted(), Line: theirs, Listeners: slices.Clone(g.listeners)}
+	before, done := g.spawned, make(chan struct{})
+	g.spawned = done
 	go func() {
-		g.spawning.Lock()
+		if before != nil {
+			<-before
+		}
 		pid, err := g.Spawn(request)
-		g.spawning.Unlock()
+		close(done)
 		theirs.Close()
 		m.post(func() {
 			g.pending--
@@ -127,7 +133,9 @@ func (m *Master) started(w *worker, g *generation, pid int, err error) bool {
 		w.process.line.Close()
 		m.fleet.remove(w)
 		if w.phase != draining && !m.stopping {
-			m.failed(w, &BootError{Code: 1, Text: fmt.Sprintf("starting a worker: %v", err)}, true)
+			boot := &BootError{Code: 1, Text: fmt.Sprintf("starting a worker: %v", err)}
+			errors.As(err, &boot)
+			m.failed(w, boot, true)
 		}
 		return false
 	case !slices.Contains(m.fleet.workers, w): // it took too long
@@ -150,7 +158,7 @@ func (m *Master) listen(w *worker, settings []byte) {
 	defer close(w.process.read)
 	defer w.process.line.Close()
 	_ = w.process.line.SetWriteDeadline(time.Now().Add(settingsLimit))
-	if _, err := w.process.line.Write(append(slices.Clone(settings), '\n')); err != nil {
+	if _, err := w.process.line.Write(fmt.Appendf(nil, "%d %s\n", w.place, settings)); err != nil {
 		return // it has ended, or will when it misses the settings
 	}
 	in := json.NewDecoder(w.process.line)

@@ -40,6 +40,7 @@ type testPlan struct {
 	SlowHook          string // the name of one that takes two seconds
 	Rebind            bool   // the workers get a new listener
 	Daemon            bool
+	Reports           bool // what Report returns goes to the log, where it is new
 }
 
 func TestMain(m *testing.M) {
@@ -81,7 +82,8 @@ func masterProgram() int {
 		file = testListener()
 	}
 	var spawned atomic.Int64
-	m := &Master{
+	var m *Master
+	m = &Master{
 		Args: os.Args, Env: env, Log: log, Daemon: readPlan().Daemon, Predecessor: old,
 		Begin: func(reload bool) (*Generation, error) {
 			p := readPlan()
@@ -115,7 +117,12 @@ func masterProgram() int {
 			}
 			return g, nil
 		},
-		Serving:  func(what string) { say("serving %s", what) },
+		Serving: func(what string) {
+			say("serving %s", what)
+			if readPlan().Reports {
+				go report(m, say)
+			}
+		},
 		Stopping: func(successor, predecessor int) { say("stopping successor=%d predecessor=%d", successor, predecessor) },
 		Reopen:   func() { say("the master reopens") },
 		Promoted: func() { say("promoted") },
@@ -128,6 +135,20 @@ func masterProgram() int {
 	}
 	say("stopped: %v", err)
 	return 0
+}
+
+func report(m *Master, say func(string, ...any)) {
+	last := ""
+	for range time.Tick(20 * time.Millisecond) {
+		text := ""
+		for _, r := range m.Report() {
+			text += fmt.Sprintf(" %d:%d:%t:%d:%s", r.Place, r.PID, r.Serving, r.Spawns, r.Beat.Figures)
+		}
+		if text != last {
+			say("report%s.", text)
+		}
+		last = text
+	}
 }
 
 func testListener() *os.File {
@@ -200,7 +221,7 @@ func workerProgram() int {
 	var wait atomic.Int64
 	go func() {
 		for range time.Tick(200 * time.Millisecond) {
-			link.Alive(Beat{Wait: wait.Load(), RSS: 1})
+			link.Alive(Beat{Wait: wait.Load(), RSS: 1, Figures: fmt.Appendf(nil, "%d", link.Place)})
 		}
 	}()
 	go func() {

@@ -1,11 +1,16 @@
 package master
 
+import "encoding/json"
+
 // Beat is what a worker tells once a second.
 type Beat struct {
 	Busy    int64 // requests that run
 	Waiting int64 // requests that wait for a thread
 	Wait    int64 // milliseconds that one has waited at most, since the last beat
 	RSS     int64 // bytes of memory; 0: not known
+
+	// Figures are the worker's own, for who asks the master for a Report.
+	Figures json.RawMessage `json:",omitempty"`
 }
 
 // scaler decides how many workers there should be, from min to max: more while

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -56,6 +57,30 @@ func FindAccount(userName, groupName string, initgroups bool) (*Account, error) 
 		}
 	}
 	return a, nil
+}
+
+// Owner reads USER[:GROUP] or :GROUP, names or numbers, and returns what gives a file
+// to them. A user's own group comes with it where none is named.
+func Owner(text string) (func(path string) error, error) {
+	userName, groupName, _ := strings.Cut(text, ":")
+	uid, gid := -1, -1 // stay
+	if userName != "" {
+		n, found, err := findUser(userName)
+		if err != nil {
+			return nil, fmt.Errorf("user %s: %w", userName, err)
+		}
+		uid = n
+		if found != nil {
+			gid, _ = strconv.Atoi(found.Gid)
+		}
+	}
+	if groupName != "" {
+		var err error
+		if gid, err = findGroup(groupName); err != nil {
+			return nil, fmt.Errorf("group %s: %w", groupName, err)
+		}
+	}
+	return func(path string) error { return os.Lchown(path, uid, gid) }, nil
 }
 
 // findUser returns the number, and the entry of that user if there is one.

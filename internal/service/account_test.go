@@ -87,3 +87,39 @@ func TestNamedAccount(t *testing.T) {
 		t.Errorf("%+v, %v; want %+v", a, err, daemon)
 	}
 }
+
+func TestOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Getegid())
+	for _, text := range []string{uid, uid + ":" + gid, ":" + gid, uid + ":"} {
+		chown, err := Owner(text)
+		if err == nil {
+			err = chown(path)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{"no-such-user": "user no-such-user: there is no such", ":no-such-group": "group no-such-group: there is no such"} {
+		if _, err := Owner(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	chown, err := Owner("12345:54321")
+	if err == nil {
+		err = chown(path)
+	}
+	info, statErr := os.Stat(path)
+	if err != nil || statErr != nil {
+		t.Fatal(err, statErr)
+	}
+	if stat := info.Sys().(*syscall.Stat_t); stat.Uid != 12345 || stat.Gid != 54321 {
+		t.Errorf("it belongs to %d:%d", stat.Uid, stat.Gid)
+	}
+}

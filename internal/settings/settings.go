@@ -53,6 +53,7 @@ type Setting struct {
 	State   State
 	Note    string // how it differs from gunicorn's, or what to do instead
 	Ours    bool   // gunicorn does not have it
+	Octal   bool   // of Int: a text such as 660 is octal, as chmod has it
 
 	Min, Max float64  // of Int and Seconds; both 0: from 0 on
 	Choices  []string // of String; nil: any
@@ -61,7 +62,7 @@ type Setting struct {
 
 // All is every setting, in the order of gunicorn's documentation.
 var All = slices.Concat(configFile, serverSocket, workerProcesses, security, debugging, mechanics,
-	logging, naming, hooks, tls, http2, dirty, control, asgi)
+	logging, naming, hooks, tls, http2, dirty, control, asgi, uwsgi)
 
 var byName = func() map[string]*Setting {
 	m := map[string]*Setting{}
@@ -149,7 +150,11 @@ func (s *Setting) number(v any) (any, error) {
 	n, ok := v.(float64)
 	if text, isText := v.(string); isText {
 		var err error
-		n, err = parseNumber(strings.TrimSpace(text))
+		text = strings.TrimSpace(text)
+		if s.Octal && text != "" && strings.Trim(text, "01234567") == "" {
+			text = "0" + text
+		}
+		n, err = parseNumber(text)
 		ok = err == nil
 	}
 	if b, isBool := v.(bool); isBool && b {
@@ -292,6 +297,12 @@ func (v *Values) Over(other *Values) *Values {
 func (v *Values) IsSet(name string) bool {
 	value, ok := v.values[name]
 	return ok && !reflect.DeepEqual(value, Lookup(name).Default)
+}
+
+// Has tells whether a setting was given a value, if only its default's.
+func (v *Values) Has(name string) bool {
+	_, ok := v.values[name]
+	return ok
 }
 
 // Where is what to call a setting in an error: where it was set, else its flag.

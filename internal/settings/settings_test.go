@@ -68,6 +68,8 @@ func TestValues(t *testing.T) {
 		{"workers", "1001", "!from 1 to 1000"}, {"workers", []any{1.0}, "!whole number"},
 		{"max_requests", "-1", "!negative"}, {"max_requests", true, 1},
 		{"umask", "022", 0o22}, {"umask", "0o022", 0o22}, {"umask", 18.0, 18}, {"umask", "01000", "!from 0 to 511"}, {"umask", "rw", "!whole number"},
+		{"socket_mode", "660", 0o660}, {"socket_mode", "0660", 0o660}, {"socket_mode", "0o660", 0o660}, {"socket_mode", 432.0, 0o660},
+		{"socket_mode", "0", 0}, {"socket_mode", "1000", "!from 0 to 511"}, {"socket_mode", "680", "!from 0 to 511"}, {"socket_mode", "", "!whole number"},
 		{"timeout", "2.5", 2.5}, {"timeout", "0", 0.0}, {"timeout", "NaN", "!number of seconds"}, {"timeout", "1e300", "!to 1e+09"},
 		{"timeout", "-1", "!negative"}, {"timeout", "1e-10", "!at least 0.001"},
 		{"queue_timeout", "0", "!from 0.001"},

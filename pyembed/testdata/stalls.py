@@ -40,12 +40,22 @@ def forking(seconds):
     return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
+def events(seconds):
+    for _ in range(20):
+        time.sleep(seconds)
+        yield b"."
+
+
 def app(environ, start_response):
     """Does it before the head, or with "/stream" before it after the first chunk."""
     streams, _, name = environ["PATH_INFO"].rpartition("/")
     if streams:
         start_response("200 OK", [])
         yield b"begin"
+    if name == "events":
+        start_response("200 OK", [])
+        yield from events(float(environ["QUERY_STRING"]))
+        return
     done = globals()[name](float(environ["QUERY_STRING"]))
     if not streams:
         start_response("200 OK", [])

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 # gunicorn knows only the first; the second is what most projects write.
 DEFAULT_ATTRIBUTES = ("application", "app")
 
+# Before the path of a file.
+_FILE = "file:"
+
 _EXAMPLE = "write MODULE:ATTRIBUTE, for example myapp:app, or MODULE:FACTORY()"
 
 
@@ -63,12 +66,13 @@ class Spec:
 
     Attributes:
         text: The spec as it was given.
-        module: The module's dotted name.
+        module: The module's dotted name, or for a file its path.
+        is_file: Whether it is a file.
         path: The attribute's parts; empty where the spec names none.
         arguments: Positional and keyword arguments for a factory, else None.
     """
 
-    __slots__ = ("arguments", "module", "path", "text")
+    __slots__ = ("arguments", "is_file", "module", "path", "text")
 
     def __init__(
         self, text: str, module: str, path: list[str], arguments: tuple[list[Any], dict[str, Any]] | None
@@ -76,6 +80,7 @@ class Spec:
         """Creates a spec from its parts."""
         self.text = text
         self.module = module
+        self.is_file = False
         self.path = path
         self.arguments = arguments
 
@@ -87,6 +92,8 @@ def load(spec: str) -> Callable[..., Any]:
         spec: ``module``, ``module:attr``, ``module:a.b``, ``module:factory()``
             or ``module:factory("arg", key=1)`` with literal arguments. Without
             an attribute, ``application`` and then ``app`` is looked up.
+            ``file:path/to/app.py:attr`` takes a file by its path, as uWSGI's
+            wsgi-file does.
 
     Returns:
         The application.
@@ -117,6 +124,10 @@ def parse(text: str) -> Spec:
     Raises:
         AppSpecError: If the spec is malformed.
     """
+    if text.lstrip().startswith(_FILE):
+        spec = _parse_rest(text, *text.strip().removeprefix(_FILE).partition(":"))
+        spec.is_file = True
+        return spec
     module, colon, expression = (part.strip() for part in text.partition(":"))
     if not module:
         raise AppSpecError(f"no module is named in the application {text!r}", _EXAMPLE)
@@ -124,6 +135,12 @@ def parse(text: str) -> Spec:
     # Not isidentifier(): "my-app:app" works, as it does in gunicorn.
     if not all(module.split(".")) or any(char.isspace() or char == "\0" for char in module):
         raise AppSpecError(f"{module!r} is not the name of a module", _EXAMPLE)
+    return _parse_rest(text, module, colon, expression)
+
+
+def _parse_rest(text: str, module: str, colon: str, expression: str) -> Spec:
+    if not module:
+        raise AppSpecError(f"no file is named in the application {text!r}", "write file:PATH:ATTRIBUTE")
     if not colon:
         return Spec(text, module, [], None)
     arguments: tuple[list[Any], dict[str, Any]] | None = None
@@ -181,12 +198,40 @@ def _parse_call(text: str, expression: str) -> tuple[list[str], tuple[list[Any],
 
 def _import(spec: Spec) -> ModuleType:
     try:
+        if spec.is_file:
+            return _import_file(spec.module)
         # Not importlib.import_module: for __import__, CPython itself removes
         # the frames of the import machinery from a traceback.
         __import__(spec.module)
         return sys.modules[spec.module]
     except BaseException as exc:
         raise _import_error(spec, exc) from exc
+
+
+def _import_file(path: str) -> ModuleType:
+    """Imports a file under uWSGI's name for it, once."""
+    import os
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    # As uWSGI has it, so that loggers that are named after modules keep their names.
+    name = "uwsgi_file_" + path.replace(".", "_").replace("/", "_").removesuffix("_py")
+    path = os.path.abspath(path)
+    if name in sys.modules:
+        return sys.modules[name]
+    # The suffix need not be .py: mod_wsgi's users have .wsgi.
+    loader = SourceFileLoader(name, path)
+    found = spec_from_file_location(name, path, loader=loader)
+    if found is None or not os.path.exists(path):
+        raise FileNotFoundError(2, "there is no such file", path)
+    module = module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _import_error(spec: Spec, exc: BaseException) -> AppImportError:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from gowsgi.apps import AppError
-from gowsgi.errors import summarize
+from gowsgi.errors import exit_status, summarize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,13 @@ _LIKENESS = 0.8
 
 
 class ConfigError(AppError):
-    """The configuration cannot be read, or what it says cannot be used."""
+    """The configuration cannot be read, or what it says cannot be used.
+
+    Attributes:
+        exit_status: What the process is to end with.
+    """
+
+    exit_status = 1
 
 
 class _UnfitError(Exception):
@@ -77,13 +83,12 @@ class Config:
         self.originals: dict[str, Any] = {}
 
 
-def read(location: str, known: Mapping[str, str], optional: bool = False) -> Config:
+def read(location: str, known: Mapping[str, str]) -> Config:
     """Runs a configuration file or imports a module, and takes the settings from it.
 
     Args:
         location: A path, ``file:PATH``, ``python:MODULE`` or nothing.
         known: The kinds of all settings by their names.
-        optional: The file need not exist.
 
     Returns:
         What it says. Names match exactly, as in gunicorn: WORKERS is a constant.
@@ -97,7 +102,7 @@ def read(location: str, known: Mapping[str, str], optional: bool = False) -> Con
         source = _source(module)
     else:
         path = location.removeprefix("file:")
-        if not path or (optional and not os.path.exists(path)):
+        if not path:
             return config
         module, source = _run(path)
     names = {name: value for name, value in vars(module).items() if not name.startswith("_")}
@@ -129,7 +134,8 @@ def _run(path: str) -> tuple[ModuleType, bytes]:
         with open(path, "rb") as file:
             source = file.read()
     except OSError as exc:
-        raise ConfigError(f"the configuration file {path!r} cannot be read: {exc.strerror}") from None
+        hint = None if os.path.isabs(path) else f"a relative path starts in {os.getcwd()}, whatever --chdir says"
+        raise ConfigError(f"the configuration file {path!r} cannot be read: {exc.strerror}", hint) from None
     # Not by importlib: a file that is changed within a second of its last reading
     # would come from the cached byte code.
     module = type(sys)(MODULE)
@@ -138,7 +144,7 @@ def _run(path: str) -> tuple[ModuleType, bytes]:
     try:
         exec(compile(source, module.__file__, "exec", dont_inherit=True), vars(module))
     except BaseException as exc:
-        raise ConfigError(f"the configuration file {path!r} {_failure(exc)}", None, exc) from exc
+        raise _failure(f"the configuration file {path!r}", exc) from exc
     return module, source
 
 
@@ -151,13 +157,18 @@ def _import(name: str) -> ModuleType:
         __import__(name)
         return sys.modules[name]
     except BaseException as exc:
-        raise ConfigError(f"the configuration module {name!r} {_failure(exc)}", None, exc) from exc
+        raise _failure(f"the configuration module {name!r}", exc) from exc
 
 
-def _failure(exc: BaseException) -> str:
-    if isinstance(exc, SystemExit):
-        return f"exited with {exc.code!r}"
-    return f"failed: {summarize(exc)}"
+def _failure(what: str, exc: BaseException) -> ConfigError:
+    if not isinstance(exc, SystemExit):
+        hint = None
+        if isinstance(exc, ImportError) and (exc.name or "").partition(".")[0] == "gunicorn":
+            hint = "the file needs gunicorn's package beside it: install that too, or leave the import out"
+        return ConfigError(f"{what} failed: {summarize(exc)}", hint, exc)
+    error = ConfigError(f"{what} exited" + (f": {exc.code}" if isinstance(exc.code, str) else f" with {exc.code!r}"))
+    error.exit_status = exit_status(exc)
+    return error
 
 
 def _source(module: ModuleType) -> bytes | str:

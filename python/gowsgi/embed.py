@@ -32,9 +32,11 @@ __all__ = [
     "before_exit",
     "configure",
     "describe_error",
+    "dump_later",
     "dump_stacks",
     "failure",
     "format_exception",
+    "import_from_here",
     "info",
     "load",
     "new_files",
@@ -51,7 +53,7 @@ describe_error = errors.describe
 format_exception = errors.format_exception
 
 
-class SetupError(Exception):
+class SetupError(apps.AppError):
     """The interpreter cannot be set up as the options ask."""
 
 
@@ -83,11 +85,11 @@ def setup(options_json: str) -> None:
         options_json: An object with any of ``chdir`` (str), ``pythonpath``
             (list of str), ``argv`` (list of str), ``error_fd`` (int, 2),
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
-            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``reload``
-            (bool): the app's files are edited all the time, ``app_dir`` (str):
-            what comes first in sys.path in place of the current folder, and
-            ``deferred`` (bool): ``configure`` will be called with what it takes
-            once that is known.
+            (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``uwsgi`` (see
+            ``gowsgi.uwsgi_compat.install``), ``reload`` (bool): the app's files
+            are edited all the time, ``app_dir`` (str): what comes first in
+            sys.path in place of the current folder, and ``deferred`` (bool):
+            ``configure`` will be called with what it takes once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -102,6 +104,7 @@ def setup(options_json: str) -> None:
 
         reload.keep_no_fresh_bytecode()
     if _server.is_set_up:
+        _use_uwsgi(options)
         _server.errors.use(options.get("error_fd", 2))
         _use_logs(options)
         return
@@ -122,8 +125,8 @@ def configure(options: dict[str, Any]) -> None:
     """Takes the options of ``setup`` that a configuration file may decide.
 
     Args:
-        options: ``chdir``, ``pythonpath``, ``threads`` and ``multiprocess`` as
-            ``setup`` has them, and ``env`` (list of "NAME=VALUE").
+        options: ``chdir``, ``pythonpath``, ``threads``, ``multiprocess`` and
+            ``uwsgi`` as ``setup`` has them, and ``env`` (list of "NAME=VALUE").
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -133,8 +136,36 @@ def configure(options: dict[str, Any]) -> None:
         os.environ[name] = value
     _server.threads = options.get("threads", 1)
     _server.multiprocess = options.get("multiprocess", False)
-    current = _enter(options.get("chdir") or "")
-    _set_paths(_server.app_dir or current, options.get("pythonpath") or [])
+    _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
+    _use_uwsgi(options)
+
+
+def _use_uwsgi(options: dict[str, Any]) -> None:
+    if options.get("uwsgi"):
+        from gowsgi import uwsgi_compat
+
+        uwsgi_compat.install(options["uwsgi"])
+
+
+def dump_later(seconds: float) -> Callable[[], None]:
+    """Has all stacks written to stderr at a time, unless the process has forked.
+
+    Args:
+        seconds: From now.
+
+    Returns:
+        What calls that off. It must not be called in a forked process.
+    """
+    return _server.alarm.stop if _server.alarm.wind(seconds, 2) else _nothing
+
+
+def import_from_here() -> None:
+    """Has modules of the current folder found, as those of ``configure``'s then are.
+
+    Raises:
+        SetupError: If the folder cannot be read.
+    """
+    _set_paths(_enter(""), [])
 
 
 def load(spec: str) -> Callable[..., Any]:
@@ -185,11 +216,17 @@ def worker_hook(request_json: str) -> str:
     Raises:
         BootHookError: If a hook raised without which the worker cannot begin.
     """
-    if _server.hooks is not None:
-        from json import loads
+    if _server.hooks is None and "uwsgi" not in sys.modules:
+        return ""
+    from json import loads
 
-        request = loads(request_json)
+    request = loads(request_json)
+    if _server.hooks is not None:
         _server.hooks.run_in_worker(request["name"], request)
+    if request["name"] == "post_worker_init":
+        from gowsgi import uwsgi_compat
+
+        uwsgi_compat.after_fork()
     return ""
 
 
@@ -296,6 +333,10 @@ def before_exit() -> None:
             pass
 
 
+def _nothing() -> None:
+    """Calls nothing off."""
+
+
 def _release() -> str:
     info = sys.version_info
     return "" if info.releaselevel == "final" else f"{info.releaselevel[:1]}{info.serial}"
@@ -343,7 +384,8 @@ def _is_current(path: str) -> bool:
         return False
 
 
-def _set_paths(first: str, pythonpath: list[str]) -> None:
+def _set_paths(current: str, pythonpath: list[str]) -> None:
+    first = _server.app_dir or current
     if sys.path[:1] != [first]:
         sys.path.insert(0, first)
     # One after another at the front, as gunicorn does: the last one given wins.

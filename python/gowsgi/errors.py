@@ -76,6 +76,15 @@ def describe(exc: BaseException) -> str:
     return dumps(description)
 
 
+def exit_status(exc: BaseException) -> int:
+    """Returns the status that Python ends a process with that raises this."""
+    if not isinstance(exc, SystemExit):
+        return 1
+    if exc.code is None:
+        return 0
+    return exc.code & 0xFF if isinstance(exc.code, int) else 1
+
+
 _OWN_FILES = format_exception.__code__.co_filename.rpartition("/")[0] + "/"
 
 

@@ -7,7 +7,7 @@ import os
 from gowsgi import logs
 from gowsgi.apps import AppError
 from gowsgi.config import Config
-from gowsgi.errors import summarize
+from gowsgi.errors import exit_status, summarize
 from gowsgi.standins import Cfg, Server, Worker
 
 TYPE_CHECKING = False
@@ -26,21 +26,13 @@ class HookError(AppError):
             f"exited with {original.code!r}" if isinstance(original, SystemExit) else f"failed: {summarize(original)}"
         )
         super().__init__(f"the hook {name} {what}", None, None if exited else original)
-        self.exit_status = _exit_status(original)
+        self.exit_status = exit_status(original)
 
 
 class BootHookError(HookError):
     """A hook that a worker's start depends on raised; gunicorn's WORKER_BOOT_ERROR."""
 
     exit_code: ClassVar[int] = 3
-
-
-def _exit_status(exc: BaseException) -> int:
-    if not isinstance(exc, SystemExit):
-        return 1
-    if exc.code is None:
-        return 0
-    return exc.code & 0xFF if isinstance(exc.code, int) else 1
 
 
 class Hooks:

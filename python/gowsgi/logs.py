@@ -38,6 +38,7 @@ class _Logs:
         self.access = ErrorStream(1)
         # Logs that this process has opened itself.
         self.paths: dict[int, str] = {}
+        self.captured = -1  # which of them gets what is printed
 
 
 _logs = _Logs()
@@ -61,6 +62,7 @@ def setup(options: Mapping[str, Any]) -> None:
     for fd in _logs.paths:
         os.close(fd)
     _logs.paths.clear()
+    _logs.captured = -1  # the server's to do
     _logs.lines, _logs.pid = options["lines_fd"], os.getpid()
     if _logs.cfg is None:
         _settle(type(sys.implementation)(**options["cfg"]))
@@ -83,8 +85,8 @@ def configure(cfg: Any) -> None:
             fd = _open(os.path.abspath(path))
             stream.use(fd)
             if name == "errorlog" and cfg.capture_output:
-                os.dup2(fd, 1)
-                os.dup2(fd, 2)
+                _logs.captured = fd
+                _capture()
     _settle(cfg)
 
 
@@ -101,6 +103,7 @@ def reopen() -> None:
         os.dup2(new, fd, inheritable=False)
         del _logs.paths[new]
         os.close(new)
+    _capture()
     if "logging" in sys.modules:
         from gowsgi import loggers
 
@@ -163,6 +166,12 @@ def _read_lines() -> None:
 
         loggers.read_lines(_logs.lines, _logs.logger, reopen)
         _logs.lines = -1
+
+
+def _capture() -> None:
+    if _logs.captured >= 0:
+        os.dup2(_logs.captured, 1)
+        os.dup2(_logs.captured, 2)
 
 
 def _open(path: str) -> int:

@@ -86,10 +86,14 @@ class Alarm:
         self._later(seconds, file=fd)
         return True
 
-    def _before_fork(self) -> None:
-        self._forks += 1
+    def stop(self) -> None:
+        """Winds it down."""
         if self._cancel is not None and time.monotonic() >= self._theirs:
             self._cancel()
+
+    def _before_fork(self) -> None:
+        self._forks += 1
+        self.stop()
 
     def _after_fork(self) -> None:
         self._forks -= 1

@@ -2,7 +2,8 @@
 
 It is one CPython without a Go runtime: Go cannot fork, but a runtime can start in
 a child whose Python is warm. The master asks over a socket, one JSON object a
-packet, and each request gets one answer.
+packet, and each request gets one answer; ``limit`` is how many seconds the master
+waits for it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ _FORK_LIMIT = 10.0
 _ADOPTION_LIMIT = 5.0
 _EXIT_LIMIT = 10.0
 
+# Of the master's, after which stderr gets the stack of what hangs.
+_PATIENCE = 0.95
+_LONG = 3600.0
+
 # A terminal or an init system sends these to every process: what the master makes
 # of them counts.
 _IGNORED = tuple(
@@ -48,9 +53,10 @@ def run(fd: int) -> str:
         fd: A SOCK_SEQPACKET socket to the master.
 
     Returns:
-        In a forked worker alone, a JSON object of descriptors: ``line``, the
-        worker's line to the master, and ``listeners``. In this process itself
-        the function does not return.
+        In a forked worker alone, a JSON object: ``line``, the descriptor of the
+        worker's line to the master, ``listeners``, descriptors too, and
+        ``environ``, the variables that Python has set or (null) unset. In this
+        process itself the function does not return.
     """
     for number in _IGNORED:
         _signal.signal(number, _ignore)
@@ -69,6 +75,7 @@ def _ignore(signum: int, frame: object) -> None:
 class _Zygote:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
+        self._environ = dict(os.environ)  # as Go will find it in a worker
         self._known: dict[str, str] = {}
         self.hooks = Hooks(os.getppid())
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -89,16 +96,31 @@ class _Zygote:
                 _leave()
             try:
                 request = loads(packet)
-                answer = self._answer(request, files)
+                answer = self._answer_in_time(request, files)
             except BaseException as exc:  # a hook's sys.exit() too
                 answer = {"error": _describe(exc)}
             if self.hooks.worker is not None:
-                return dumps({"line": files[0], "listeners": files[1:]})
+                return dumps({"line": files[0], "listeners": files[1:], "environ": self._changes()})
             for file in files:
                 os.close(file)
+            embed.before_exit()  # what was printed comes before what the master makes of it
             self._send(answer)
             if "leave" in answer:
                 _leave()
+
+    def _changes(self) -> dict[str, str | None]:
+        before, now = self._environ, os.environ
+        changed: dict[str, str | None] = {name: text for name, text in now.items() if before.get(name) != text}
+        return changed | dict.fromkeys(name for name in before if name not in now)
+
+    def _answer_in_time(self, request: dict[str, Any], files: list[int]) -> dict[str, Any]:
+        limit = request["limit"] if "limit" in request else _LONG
+        stop = embed.dump_later(limit * _PATIENCE)
+        try:
+            return self._answer(request, files)
+        finally:
+            if self.hooks.worker is None:  # else the timer was off for the fork
+                stop()
 
     def _answer(self, request: dict[str, Any], files: list[int]) -> dict[str, Any]:
         what = request["do"]
@@ -137,12 +159,15 @@ class _Zygote:
 
     def _config(self, request: dict[str, Any]) -> dict[str, Any]:
         self._known = request["known"]
-        found = config.read(request.get("config", ""), self._known, request.get("default", False))
+        embed.import_from_here()
+        found = config.read(request["config"], self._known)
         self.hooks.configure(found, self._known)
         return {"settings": found.settings, "hooks": sorted(found.hooks)}
 
     def _settings(self, request: dict[str, Any]) -> dict[str, Any]:
         embed.configure(request["options"])
+        if name := request["settings"].get("proc_name"):
+            _call_process(name)
         self.hooks.settle(request["settings"], request.get("app", ""))
         return {}
 
@@ -193,6 +218,15 @@ class _Zygote:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+def _call_process(name: str) -> None:
+    """Has ps show a name for this process and the workers, who may not do it themselves."""
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(name)
+    except OSError:  # another system than Linux
+        pass
+
+
 def _become(account: dict[str, Any]) -> None:
     """Takes on a user and groups for good; ends the process if that is not allowed."""
     try:
@@ -208,7 +242,7 @@ def _describe(exc: BaseException) -> dict[str, Any]:
     from json import loads
 
     description: dict[str, Any] = loads(errors.describe(exc))
-    if isinstance(exc, HookError):
+    if isinstance(exc, (HookError, config.ConfigError)):
         description["exit_code"] = exc.exit_status
     return description
 

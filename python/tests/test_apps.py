@@ -275,3 +275,35 @@ def test_a_name_is_given_once():
     assert apps.parse("m:make(a=1, b=2)").arguments is not None
     with pytest.raises(AppSpecError, match="each name once"):
         apps.parse("m:make(a=1, a=2)")
+
+
+def test_file_by_its_path(load, project, tmp_path):
+    code = "application = lambda e, s: [__name__, __file__]\nmake = lambda: application\n"
+    project(sub__site=code, **{"plain": code})
+    (tmp_path / "sub" / "old.wsgi").write_text(code)
+    path = tmp_path / "sub" / "site.py"
+    name = "uwsgi_file_" + str(path)[:-3].replace("/", "_").replace(".", "_")
+    for spec in (f"file:{path}:application", f"file:{path}", f" file:{path}:make()"):
+        assert apps.load(spec)({}, None) == [name, str(path)]
+    # A relative one is named by what was written, as under uWSGI.
+    assert apps.load("file:sub/site.py")({}, None) == ["uwsgi_file_sub_site", str(path)]
+    assert apps.load("file:sub/old.wsgi")({}, None)[0] == "uwsgi_file_sub_old_wsgi"
+    assert apps.load("file:sub/site.py") is apps.load("file:sub/site.py:application")  # imported once
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "text"),
+    [
+        ("file:", AppSpecError, "no file is named"),
+        ("file::app", AppSpecError, "no file is named"),
+        ("file:none.py:app", AppImportError, "'none.py' cannot be imported"),
+        ("file:mod.py:nothing", AppSpecError, "'mod.py' has no attribute 'nothing'"),
+        ("file:bad.py", AppImportError, "ZeroDivisionError"),
+        ("file:mod.py:1+", AppSpecError, "neither an attribute nor a call"),
+    ],
+)
+def test_file_that_is_no_use(failure, spec, kind, text):
+    error = failure(kind, spec, mod="app = print\n", bad="1 / 0\n")
+    assert text in str(error)
+    # What failed is not there half made.
+    assert failure(kind, spec).exit_code == error.exit_code

@@ -74,7 +74,7 @@ except Exception as exc:
     )
     assert description["type"] == "gowsgi.embed.SetupError"
     assert message in description["message"]
-    assert description["exit_code"] is None
+    assert description["exit_code"] == 1
 
 
 def test_prints_arrive_by_the_line(child):

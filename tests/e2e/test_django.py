@@ -15,6 +15,8 @@ import requests
 from support.server import APPS, Server, clean_env
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Serve
     from support.interpreters import Venv
 
@@ -25,8 +27,14 @@ MEGABYTES = 30
 @pytest.fixture(scope="module")
 def server(module_serve: Serve, venv: Venv, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """The project, migrated and with an administrator, with two threads."""
+    variables = prepare(venv, tmp_path_factory.mktemp("django"))
+    return module_serve("django_project.wsgi", threads=2, env=variables)
+
+
+def prepare(venv: Venv, data: Path) -> dict[str, str]:
+    """Migrate, make an administrator, and return the project's environment variables."""
     variables = {
-        "E2E_DJANGO_DATA": str(tmp_path_factory.mktemp("django")),
+        "E2E_DJANGO_DATA": str(data),
         "DJANGO_SETTINGS_MODULE": SETTINGS,
         "DJANGO_SUPERUSER_PASSWORD": "open sesame",
     }
@@ -44,7 +52,7 @@ def server(module_serve: Serve, venv: Venv, tmp_path_factory: pytest.TempPathFac
             check=False,
         )
         assert run.returncode == 0, run.stderr
-    return module_serve("django_project.wsgi", threads=2, env=variables)
+    return variables
 
 
 def log_in(client: requests.Session, server: Server) -> requests.Response:
@@ -81,14 +89,15 @@ def test_admin_changes_the_database(server: Server) -> None:
         page = client.get(f"{server.url}/admin/auth/group/add/", timeout=10)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
         assert token
+        name = f"Editörs {time.time_ns()}"
         answer = client.post(
             f"{server.url}/admin/auth/group/add/",
-            data={"csrfmiddlewaretoken": token[1], "name": "Editörs", "_save": "Save"},
+            data={"csrfmiddlewaretoken": token[1], "name": name, "_save": "Save"},
             timeout=10,
         )
         assert answer.status_code == 200
         assert "was added successfully" in answer.text
-        assert "Editörs" in client.get(f"{server.url}/admin/auth/group/", timeout=10).text
+        assert name in client.get(f"{server.url}/admin/auth/group/", timeout=10).text
 
 
 def test_post_without_the_token_is_refused(server: Server) -> None:

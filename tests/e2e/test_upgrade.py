@@ -104,6 +104,20 @@ def test_no_request_is_lost(
     assert not pid.exists()
 
 
+def test_a_hurried_upgrade_loses_no_request(serve: Serve, release: Path, upgrade: Callable[[Server], int]) -> None:
+    """WINCH and TERM to the old master at the same time: its workers hear of both."""
+    server = serve("workers:app", "-w2", env={"E2E_RELEASE": str(release)})
+    with Load(server.port) as load:
+        new = upgrade(server)
+        serving(server, new)
+        server.signal(signal.SIGWINCH)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        time.sleep(0.5)
+    assert load.failures == []
+    assert load.sent_again == 0
+
+
 def test_the_old_master_comes_back(serve: Serve, release: Path, upgrade: Callable[[Server], int]) -> None:
     """WINCH to the old one, then it is wanted after all: HUP to it, QUIT to the new one."""
     server = serve("workers:app", env={"E2E_RELEASE": str(release)})

@@ -35,7 +35,9 @@ def command() -> list[str]:
 
 def clean_env(**changes: str) -> dict[str, str]:
     """Return this process's environment without what could steer the server."""
-    steering = re.compile(r"VIRTUAL_ENV|PYTHON|PYENV_VERSION|GOWSGI_(?!TEST)|DJANGO_|WEB_CONCURRENCY|LISTEN_|NOTIFY_")
+    steering = re.compile(
+        r"VIRTUAL_ENV|PYTHON|PYENV_VERSION|GOWSGI_(?!TEST)|GUNICORN_|DJANGO_|WEB_CONCURRENCY|PORT$|FORWARDED_ALLOW_IPS|LISTEN_|NOTIFY_"
+    )
     env = {key: value for key, value in os.environ.items() if not steering.match(key)}
     return env | changes
 
@@ -63,11 +65,12 @@ def finish(
     timeout: float = 20.0,
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
+    program: Sequence[str] = (),
 ) -> Finished:
-    """Run the command with these arguments to its end."""
+    """Run the command, or another program, with these arguments to its end."""
     started = time.monotonic()
     run = subprocess.run(
-        [*command(), *arguments],
+        [*(program or command()), *arguments],
         capture_output=True,
         text=True,
         errors="replace",
@@ -96,6 +99,8 @@ class Server:
         python: bool = True,
         launcher: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
+        line: Sequence[str] = (),
+        cwd: Path | None = None,
     ) -> None:
         """Start serving `app`; `wait_ready` tells when it answers.
 
@@ -111,6 +116,9 @@ class Server:
             python: Whether to pass --python at all.
             launcher: A command that ends in running the one it is given.
             pass_fds: Descriptors for the server to inherit.
+            line: The whole command instead of one that is made of app, options, threads
+                and chdir. The Python is then in the environment.
+            cwd: The folder to start in.
         """
         self.ports = [free_port() for _ in range(binds)]
         self._stdout = logs / "stdout"
@@ -126,12 +134,16 @@ class Server:
             *options,
             app,
         ]
+        if line:
+            self.arguments = [*launcher, *line]
+            env = {"GOWSGI_PYTHON": str(venv.python), **(env or {})}
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self._process = subprocess.Popen(
                 self.arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                cwd=cwd,
                 env=clean_env(**(env or {})),
                 start_new_session=True,
                 pass_fds=pass_fds,

@@ -38,9 +38,9 @@ class Answer:
 class Wire:
     """A connection to a port of the loopback; every wait ends after `timeout` seconds."""
 
-    def __init__(self, port: int, timeout: float = 10.0) -> None:
-        """Connect."""
-        self.socket = socket.create_connection((HOST, port), timeout)
+    def __init__(self, port: int, timeout: float = 10.0, source: str = HOST) -> None:
+        """Connect, from the address `source`."""
+        self.socket = socket.create_connection((HOST, port), timeout, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pending = b""
 

@@ -1,0 +1,5 @@
+//go:build !asan
+
+package pyembed
+
+const underASan = false
