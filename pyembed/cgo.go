@@ -1,6 +1,6 @@
 package pyembed
 
-// The rpath is for programs of one file (internal/build), where the C library lies
+// The rpath is for programs of one file (internal/onefile), where the C library lies
 // there; elsewhere there is none to be found.
 
 /*

@@ -33,7 +33,7 @@ type Options struct {
 	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these
 	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
 	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
-<<<<<<< HEAD
+	UWSGI        any      `json:"uwsgi,omitempty"`  // nil: there is no module uwsgi; see gowsgi.uwsgi_compat.install
 
 	// AppDir comes first in sys.path, in place of the current folder. "": the packed
 	// application's, if one is packed with this program, else the current folder.
@@ -47,9 +47,6 @@ func (o Options) complete() (Options, error) {
 		o.AppDir = b.Path(unpacked.App)
 	}
 	return o, err
-=======
-	UWSGI        any      `json:"uwsgi,omitempty"`  // nil: there is no module uwsgi; see gowsgi.uwsgi_compat.install
->>>>>>> main
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any

@@ -101,16 +101,6 @@ type Zygote struct {
 	err     error // it cannot be asked any more
 }
 
-<<<<<<< HEAD
-// StartZygote starts this program anew as a zygote. args and env are those of the
-// processes it will fork. An interpreter that does not start is the error of the
-// first Ask.
-func StartZygote(p *Python, o Options, args, env []string) (*Zygote, error) {
-	o, err := o.complete()
-	if err != nil {
-		return nil, err
-	}
-=======
 // ErrZygote is that the process has ended, or was ended since it did not answer.
 var ErrZygote = errors.New("the process that holds the configuration and forks the workers")
 
@@ -166,7 +156,10 @@ func startZygote(p *Python, o Options, dir string, args, env []string) (*Zygote,
 
 // zygoteState is what a zygote begins with.
 func zygoteState(p *Python, o Options) (bridge.Record, error) {
->>>>>>> main
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
 	options, err := json.Marshal(struct {
 		Options
 		Deferred bool `json:"deferred"`

@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"github.com/gowsgi/gowsgi/internal/build"
+	"github.com/gowsgi/gowsgi/internal/onefile"
 	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/urfave/cli/v2"
 )
@@ -41,7 +41,7 @@ func buildCommand(stdout, stderr io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			report, err := build.Run(ctx, options)
+			report, err := onefile.Build(ctx, options)
 			if err != nil || c.Bool("quiet") {
 				return err
 			}
@@ -51,8 +51,8 @@ func buildCommand(stdout, stderr io.Writer) *cli.Command {
 }
 
 // buildOptions is what a command line asks for.
-func buildOptions(ctx context.Context, c *cli.Context, log io.Writer) (build.Options, error) {
-	o := build.Options{
+func buildOptions(ctx context.Context, c *cli.Context, log io.Writer) (onefile.Options, error) {
+	o := onefile.Options{
 		Dir: c.String("chdir"), Output: c.String("output"), Program: c.String("program"), Log: log,
 		Requirements: c.StringSlice("requirements"), Require: c.StringSlice("require"),
 		Exclude: c.StringSlice("exclude"), Keep: c.StringSlice("keep"),
@@ -67,7 +67,7 @@ func buildOptions(ctx context.Context, c *cli.Context, log io.Writer) (build.Opt
 		return o, errors.New("where to? Name the file with --output")
 	}
 	for _, pattern := range append(o.Exclude, o.Keep...) {
-		if err := build.CheckPattern(pattern); err != nil {
+		if err := onefile.CheckPattern(pattern); err != nil {
 			return o, err
 		}
 	}
@@ -92,13 +92,13 @@ func buildOptions(ctx context.Context, c *cli.Context, log io.Writer) (build.Opt
 
 // choosePython finds the CPython to pack, and the virtual environment whose packages
 // are packed if nothing else says which.
-func choosePython(ctx context.Context, python string, o *build.Options) error {
+func choosePython(ctx context.Context, python string, o *onefile.Options) error {
 	if python == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			cache = os.TempDir()
 		}
-		if python, o.Python.Pip, err = build.FetchPython(ctx, filepath.Join(cache, "gowsgi-build"), o.Log); err != nil {
+		if python, o.Python.Pip, err = onefile.FetchPython(ctx, filepath.Join(cache, "gowsgi-build"), o.Log); err != nil {
 			return err
 		}
 	}

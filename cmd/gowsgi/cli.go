@@ -88,12 +88,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(stdout, stderr),
 			checkCommand(stdout, stderr),
-<<<<<<< HEAD
 			buildCommand(stdout, stderr),
-=======
 			curlCommand(stdout, stderr),
 			convertCommand(stdout),
->>>>>>> main
 			versionCommand(stdout),
 		},
 		Action: func(c *cli.Context) error {

@@ -124,22 +124,12 @@ func (cmd *command) read() (*generation, error) {
 }
 
 func (cmd *command) fill(g *generation) error {
-<<<<<<< HEAD
-	path, given := g.values.String("config"), cmd.typed.IsSet("config")
-	if path != "" && !given && !strings.HasPrefix(path, "python:") {
-		if _, err := os.Stat(path); err != nil { // gunicorn's default, which need not be there
-			if path, err = packedConfig(); err != nil {
-				return err
-			}
-		}
-=======
 	if err := cmd.readUWSGI(g); err != nil {
 		return err
 	}
 	path := cmd.configPath()
 	if g.values.IsSet("ini") || g.values.IsSet("yaml") {
 		path = ""
->>>>>>> main
 	}
 	if path != "" {
 		if err := cmd.startZygote(g); err != nil {
@@ -189,15 +179,15 @@ func (cmd *command) fill(g *generation) error {
 	return nil
 }
 
-// configPath returns the configuration file, a relative one as seen from folder; ""
-// without.
+// configPath returns the configuration file, a relative one as seen from folder, else
+// the one that is packed with the application; "" without.
 func (cmd *command) configPath() string {
 	if path := cmd.typed.String("config"); path != "" && cmd.typed.Has("config") {
 		return path
 	}
 	path := settings.Lookup("config").Default.(string)
 	if _, err := os.Stat(inFolder(cmd.folder(), path)); err != nil {
-		return "" // gunicorn's default, which need not be there
+		return packedConfig() // gunicorn's default, which need not be there
 	}
 	return path
 }

@@ -23,30 +23,29 @@ func packedArgs(args []string) ([]string, error) {
 }
 
 // packedConfig is the configuration file that was packed with the application; "": none.
-func packedConfig() (string, error) {
-	b, err := unpacked.Here()
-	if b == nil || err != nil {
-		return "", err
+func packedConfig() string {
+	b, _ := unpacked.Here() // packedArgs has looked at the error
+	if b == nil {
+		return ""
 	}
 	path := b.Path(unpacked.App + "/gunicorn.conf.py")
 	if _, err := os.Stat(path); err != nil {
-		return "", nil
+		return ""
 	}
-	return path, nil
+	return path
 }
 
 // refusePython: the packages that are packed fit the packed interpreter alone.
 func refusePython(v *settings.Values) error {
-	b, err := unpacked.Here()
-	if b == nil || err != nil || !v.IsSet("python") {
-		return err
+	if b, _ := unpacked.Here(); b != nil && v.IsSet("python") {
+		return errors.New("--python: this file brings its own, " + b.Python.Version)
 	}
-	return errors.New("--python: this file brings its own, " + b.Python.Version)
+	return nil
 }
 
 // onlyFile is the path of a program of one file, for its successor; "": it is none.
 func onlyFile() string {
-	if b, err := unpacked.Here(); b == nil || err != nil {
+	if b, _ := unpacked.Here(); b == nil {
 		return ""
 	}
 	return os.Getenv(unpacked.FileVariable)

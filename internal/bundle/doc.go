@@ -2,7 +2,7 @@
 // behind it, and unpacks such an archive to a folder, once.
 //
 // What may enter: the archive's format and the folder. What may not: what is in an
-// archive and how it was found, which is package build's.
+// archive and how it was found, which is package onefile's.
 //
 // The format: the launcher's bytes; frames; the index; the trailer, which is at the
 // file's end. Frames are zstd, each for itself, so that they are packed and unpacked

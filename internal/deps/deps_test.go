@@ -27,9 +27,11 @@ var mayImport = map[string][]string{
 	"bridge":             {"bridge/http1", "bridge/uwsgi"},
 	"wsgi":               {"bridge", "bridge/http1", "bridge/uwsgi"},
 	"internal/accesslog": {"bridge", "bridge/http1"},
+	"internal/bundle":    {},
 	"internal/listen":    {},
 	"internal/logs":      {"bridge", "internal/accesslog", "internal/queue", "internal/statsd", "internal/syslog"},
 	"internal/master":    {},
+	"internal/onefile":   {"internal/bundle", "internal/unpacked"},
 	"internal/queue":     {},
 	"internal/reload":    {},
 	"internal/service":   {},
@@ -39,19 +41,22 @@ var mayImport = map[string][]string{
 	"internal/statsd":    {"internal/queue"},
 	"internal/syslog":    {"internal/queue"},
 	"internal/touch":     {},
+	"internal/unpacked":  {},
 	"internal/uwsgiconf": {"internal/settings"},
 	"python":             {},
-	"pyembed":            {"bridge", "python"},
+	"pyembed":            {"bridge", "internal/unpacked", "python"},
 	"cmd/gowsgi": {"bridge", "bridge/http1", "bridge/uwsgi", "wsgi", "internal/listen", "internal/logs", "internal/master",
-		"internal/reload", "internal/service", "internal/settings", "internal/static", "internal/stats", "internal/statsd", "internal/syslog",
-		"internal/touch", "internal/uwsgiconf", "pyembed", "python"},
-	"internal/deps": {},
+		"internal/onefile", "internal/reload", "internal/service", "internal/settings", "internal/static", "internal/stats", "internal/statsd", "internal/syslog",
+		"internal/touch", "internal/unpacked", "internal/uwsgiconf", "pyembed", "python"},
+	"cmd/gowsgi-launcher": {"internal/bundle", "internal/unpacked"},
+	"internal/deps":       {},
 }
 
 // outside lists the packages from other modules that a package may import; main
 // may import any.
 var outside = map[string][]string{
 	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
+	"internal/bundle": {"github.com/klauspost/compress/zstd", "golang.org/x/sys/unix"},
 	"internal/logs":   {"github.com/hashicorp/go-hclog", "golang.org/x/sys/unix"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
 	"internal/queue":  {"github.com/hashicorp/go-hclog"},

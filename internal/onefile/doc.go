@@ -1,4 +1,4 @@
-// Package build makes a program of one file: it collects a CPython, an application, its
+// Package onefile makes a program of one file: it collects a CPython, an application, its
 // packages and the libraries that all of them need, and has them packed behind a
 // launcher.
 //
@@ -10,4 +10,4 @@
 // python of python-build-standalone, and objects whose own rpath ends the search
 // (DT_RUNPATH) get the older kind, which does not. The path of the dynamic linker,
 // which the kernel wants whole, is written in when the folder is known.
-package build
+package onefile

@@ -1,4 +1,4 @@
-package build
+package onefile
 
 import (
 	"bytes"
@@ -63,8 +63,8 @@ type builder struct {
 	interpreter string // the packed dynamic linker
 }
 
-// Run builds the file and returns what is in it.
-func Run(ctx context.Context, o Options) (*Report, error) {
+// Build builds the file and returns what is in it.
+func Build(ctx context.Context, o Options) (*Report, error) {
 	stage, err := os.MkdirTemp("", "gowsgi-build-")
 	if err != nil {
 		return nil, err
@@ -197,6 +197,9 @@ func (b *builder) writeTo(f *os.File, index bundle.Index, sources []*bundle.Sour
 	}
 	if !bytes.Contains(launcher, []byte(bundle.Mark)) {
 		return fmt.Errorf("%s is none of this version: install both at once", b.Launcher)
+	}
+	if o, err := readObject(bytes.NewReader(launcher)); o != nil || err != nil {
+		return fmt.Errorf("%s is not linked statically", b.Launcher)
 	}
 	sum := newSum(f)
 	if _, err := sum.Write(launcher); err != nil {
