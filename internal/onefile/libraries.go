@@ -106,7 +106,7 @@ func (l *libraries) addFound(name, file string) error {
 }
 
 // find looks for a library where the object's own search path says, as it lies on this
-// machine, and then where the system does; "": there is none.
+// machine, then beside libpython, and then where the system does; "": there is none.
 func (l *libraries) find(name, origin string, search []string) string {
 	var all []string
 	for _, dir := range search {
@@ -115,6 +115,7 @@ func (l *libraries) find(name, origin string, search []string) string {
 			all = append(all, filepath.Join(dir, name))
 		}
 	}
+	all = append(all, filepath.Join(filepath.Dir(l.b.Python.Library), name))
 	if known := l.system[name]; known != "" {
 		all = append(all, known)
 	}

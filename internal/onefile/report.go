@@ -113,7 +113,7 @@ func (r *Report) Print(w io.Writer, output string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, CPython %s\nsha256 %s\n\n%-44s %10s %10s\n", output, size(r.Size), r.Python, r.SHA256, "", "in it", "unpacked")
 	line := func(p Part) { fmt.Fprintf(&b, "%-44s %10s %10s\n", p.Name, size(p.Packed), size(p.Raw)) }
-	line(Part{"launcher", 0, r.Launcher})
+	line(Part{"launcher", r.Launcher, r.Launcher})
 	for _, p := range r.Parts {
 		line(p)
 	}
@@ -129,7 +129,10 @@ func (r *Report) Print(w io.Writer, output string) error {
 	list("packages, the largest", r.Packages, most)
 	list(fmt.Sprintf("files, the largest of %d", r.Files), r.Largest, fewest)
 	for _, out := range r.Out {
-		fmt.Fprintf(&b, "\nleft out of %s: %s\n", out.Of, strings.Join(out.Names, " "))
+		fmt.Fprintf(&b, "\nleft out of %s:\n", out.Of)
+		for _, name := range out.Names {
+			fmt.Fprintf(&b, "  %s\n", name)
+		}
 	}
 	for _, text := range r.Missing {
 		fmt.Fprintf(&b, "\nwarning: %s, which is not on this machine: what uses it will fail\n", text)
