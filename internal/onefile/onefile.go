@@ -65,6 +65,16 @@ type builder struct {
 
 // Build builds the file and returns what is in it.
 func Build(ctx context.Context, o Options) (*Report, error) {
+	if name := filepath.Base(o.Program); strings.HasPrefix(name, "python") {
+		return nil, fmt.Errorf("the program is called %s, which is what the packed Python is called: give it another name", name)
+	}
+	for _, path := range []*string{&o.Dir, &o.Output} {
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, err
+		}
+		*path = absolute
+	}
 	stage, err := os.MkdirTemp("", "gowsgi-build-")
 	if err != nil {
 		return nil, err
@@ -78,7 +88,7 @@ func Build(ctx context.Context, o Options) (*Report, error) {
 	if err := b.collect(ctx); err != nil {
 		return nil, err
 	}
-	return b.report, b.write(bundle.Index{Program: b.programName(), Interpreter: b.interpreter, Epoch: epoch})
+	return b.report, b.write(ctx, bundle.Index{Program: b.programName(), Interpreter: b.interpreter, Epoch: epoch})
 }
 
 // epoch is the time that the files get; 0: that of unpacking. A fixed one by default
@@ -147,13 +157,9 @@ func (b *builder) programName() string { return unpacked.Bin + "/" + filepath.Ba
 
 // addApp adds the application's folder.
 func (b *builder) addApp() error {
-	output, err := filepath.Abs(b.Output)
-	if err != nil {
-		return err
-	}
 	w := &walk{
 		exclude: b.Exclude, keep: b.Keep, usual: usualApp, also: func(path string, dir bool) bool {
-			return path == output || dir && exists(filepath.Join(path, "pyvenv.cfg"))
+			return path == b.Output || dir && exists(filepath.Join(path, "pyvenv.cfg"))
 		},
 		found: func(rel, path string, exec bool) {
 			b.add(&bundle.Source{File: bundle.File{Name: unpacked.App + "/" + rel, Exec: exec}, Group: groupApp, Path: path})
@@ -175,7 +181,7 @@ func exists(path string) bool {
 }
 
 // write writes the file beside its place, and then gives it its name.
-func (b *builder) write(index bundle.Index) error {
+func (b *builder) write(ctx context.Context, index bundle.Index) error {
 	sources := b.sorted()
 	b.say("packing %d files", len(sources))
 	f, err := os.CreateTemp(filepath.Dir(b.Output), "."+filepath.Base(b.Output)+"-")
@@ -183,14 +189,14 @@ func (b *builder) write(index bundle.Index) error {
 		return err
 	}
 	defer os.Remove(f.Name()) // after a rename it is not there
-	err = b.writeTo(f, index, sources)
+	err = b.writeTo(ctx, f, index, sources)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), b.Output)
 }
 
-func (b *builder) writeTo(f *os.File, index bundle.Index, sources []*bundle.Source) error {
+func (b *builder) writeTo(ctx context.Context, f *os.File, index bundle.Index, sources []*bundle.Source) error {
 	launcher, err := os.ReadFile(b.Launcher)
 	if err != nil {
 		return err
@@ -201,7 +207,7 @@ func (b *builder) writeTo(f *os.File, index bundle.Index, sources []*bundle.Sour
 	if o, err := readObject(bytes.NewReader(launcher)); o != nil || err != nil {
 		return fmt.Errorf("%s is not linked statically", b.Launcher)
 	}
-	sum := newSum(f)
+	sum := newSum(ctx, f)
 	if _, err := sum.Write(launcher); err != nil {
 		return err
 	}

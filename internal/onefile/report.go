@@ -2,6 +2,7 @@ package onefile
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -52,16 +53,22 @@ func (r *Report) leftOut(of string, names []string) {
 	}
 }
 
-// sum counts and hashes what is written.
+// sum counts and hashes what is written, as long as its context lasts.
 type sum struct {
+	ctx  context.Context
 	file *os.File
 	hash hash.Hash
 	size int64
 }
 
-func newSum(f *os.File) *sum { return &sum{file: f, hash: sha256.New()} }
+func newSum(ctx context.Context, f *os.File) *sum {
+	return &sum{ctx: ctx, file: f, hash: sha256.New()}
+}
 
 func (s *sum) Write(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
 	s.hash.Write(p)
 	s.size += int64(len(p))
 	return s.file.Write(p)

@@ -55,7 +55,7 @@ print(json.dumps([sorted(pins), sorted(local)]))
 // requirements.txt, else pyproject.toml, else what is in the virtual environment.
 func (b *builder) findRequirements(ctx context.Context) (requirements, error) {
 	if len(b.Requirements)+len(b.Require) > 0 {
-		r := requirements{single: b.Require, origin: strings.Join(slices.Concat(b.Requirements, b.Require), ", ")}
+		r := requirements{single: fromHere(b.Require), origin: strings.Join(slices.Concat(b.Requirements, b.Require), ", ")}
 		for _, file := range b.Requirements {
 			if filepath.Base(file) != "pyproject.toml" {
 				r.files = append(r.files, file)
@@ -83,6 +83,17 @@ func (b *builder) findRequirements(ctx context.Context) (requirements, error) {
 		return b.fromVenv(ctx)
 	}
 	return requirements{}, nil
+}
+
+// fromHere makes paths absolute: pip will run in another folder.
+func fromHere(all []string) []string {
+	all = slices.Clone(all)
+	for i, one := range all {
+		if path, err := filepath.Abs(one); err == nil && strings.Contains(one, "/") && exists(path) {
+			all[i] = path
+		}
+	}
+	return all
 }
 
 var errNoDependencies = errors.New("it states no dependencies (PEP 621)")
@@ -126,7 +137,7 @@ func (b *builder) addPackages(ctx context.Context) error {
 		return err
 	}
 	if len(r.files)+len(r.single) == 0 {
-		b.say("no requirements are packed: there is no requirements.txt, and no --requirements")
+		b.say("no packages are needed: there is neither a requirements.txt that says so nor --requirements")
 		return nil
 	}
 	b.say("installing the requirements of %s", r.origin)
@@ -154,7 +165,6 @@ func (b *builder) pip(ctx context.Context, target string, r requirements) error 
 			return fmt.Errorf("%s has no pip: install it there", b.Python.Executable)
 		}
 	}
-	// A file's own name is what it is called, wherever pip runs.
 	args := []string{"-m", "pip", "install", "--target", target, "--no-compile", "--no-warn-script-location", "--quiet", "--no-input", "--root-user-action=ignore"}
 	for _, file := range r.files {
 		path, err := filepath.Abs(file)

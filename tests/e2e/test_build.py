@@ -482,6 +482,9 @@ def test_pyproject(tmp_path: Path) -> None:
         '[project]\nname = "x"\nversion = "1"\ndependencies = ["itsdangerous==2.2.0"]\n'
     )
     build("app:app", "-q", "-o", "server", cwd=tmp_path)
+    first = sha256(tmp_path / "server")
+    build("app:app", "-q", "-o", "server", cwd=tmp_path)
+    assert sha256(tmp_path / "server") == first, "the file itself is in the folder by then"
     folder = unpacked(tmp_path / "server", tmp_path / "cache")
     site = folder / "lib" / "python3.14" / "site-packages"
     assert (site / "itsdangerous" / "__pycache__" / "signer.cpython-314.pyc").exists()
@@ -489,6 +492,23 @@ def test_pyproject(tmp_path: Path) -> None:
     assert run.code == 1
     assert "pip could not install the requirements of ./nowhere" in run.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_program(project: Path, tmp_path: Path, launch: Launch) -> None:
+    """A program of one's own gets the arguments as they are, and finds what is packed with it."""
+    program = tmp_path / "mine"
+    shutil.copy(command()[0], program)
+    file = tmp_path / "server"
+    build("-q", "--program", program, "--chdir", project, "-o", file)
+    server = launch(file, "run", "--bind", "{bind}", "app:app", env={"GOWSGI_CACHE": str(tmp_path / "cache")})
+    says = get(server)
+    [folder] = (tmp_path / "cache").iterdir()
+    assert says["path"][0] == f"{folder}/app"
+    assert os.readlink(f"/proc/{server.pid}/exe") == f"{folder}/bin/mine"
+    for wrong, error in ((Path("/bin/sh"), "was not linked with this module's package pyembed"), (file, "no program")):
+        run = finish(["build", "--program", str(wrong), "-o", str(tmp_path / "other")])
+        assert run.code == 1
+        assert error in run.stderr
 
 
 def test_django(tmp_path: Path, launch: Launch) -> None:
