@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -34,6 +35,7 @@ type frames struct {
 	encoder *zstd.Encoder
 	raw     []byte
 	next    chan chan packed // in order
+	stopped atomic.Bool      // nobody wants more
 }
 
 type packed struct {
@@ -64,14 +66,19 @@ func Write(w io.Writer, index Index, sources []*Source) (content string, err err
 		if err == nil {
 			_, err = w.Write(p.data)
 		}
+		if err != nil {
+			f.stopped.Store(true)
+			continue
+		}
 		sum := sha256.Sum256(p.data)
 		index.Frames = append(index.Frames, Frame{Packed: int64(len(p.data)), Raw: p.raw, SHA256: hex.EncodeToString(sum[:])})
 	}
-	if readErr := <-read; readErr != nil {
-		return "", readErr
-	}
+	readErr := <-read
 	if err != nil {
 		return "", fmt.Errorf("writing the archive: %w", err)
+	}
+	if readErr != nil {
+		return "", readErr
 	}
 	for _, s := range sources {
 		index.Files = append(index.Files, s.File)
@@ -83,6 +90,9 @@ func Write(w io.Writer, index Index, sources []*Source) (content string, err err
 func (f *frames) readAll(sources []*Source) error {
 	group := ""
 	for _, s := range sources {
+		if f.stopped.Load() {
+			return nil
+		}
 		if s.Group != group {
 			group = s.Group
 			f.flush()
