@@ -12,7 +12,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 50000x
 PEERS    ?= $(CURDIR)/.cache/peers
 
-.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench peers clean FORCE
+.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench bench-handler peers clean FORCE
 
 all: build
 
@@ -61,6 +61,7 @@ test-pure:
 
 test-race: .cache/prepared-test
 	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
+	cd tests/routers && $(GO) vet . && $(GO) test .
 
 # The C part under AddressSanitizer and UndefinedBehaviorSanitizer: the package's own
 # tests, then every conformance case on a debug CPython with checked allocations.
@@ -79,10 +80,16 @@ test-python: $(TOOLS)/.done .cache/python3.14
 
 # Most tests wait for most of their time, so three run at once; those that hold a
 # bound on some time run alone.
-E2E_ALONE := tests/e2e/test_slow_clients.py tests/e2e/test_timeouts.py
-test-e2e: build $(TOOLS)/.done .cache/python3.14
+E2E_ALONE := tests/e2e/test_cli.py tests/e2e/test_slow_clients.py tests/e2e/test_timeouts.py
+test-e2e: build bin/gohandler $(TOOLS)/.done .cache/python3.14
 	$(TOOLBIN) -m pytest -n 3 --dist loadfile tests/e2e $(addprefix --ignore=,$(E2E_ALONE))
 	$(TOOLBIN) -m pytest $(E2E_ALONE)
+	GOWSGI_TEST_SERVER=$(CURDIR)/bin/gohandler $(TOOLBIN) -m pytest $(HANDLED:%=tests/e2e/test_%.py)
+
+# A Go program with an application as its handler, and what it answers like `gowsgi run`.
+HANDLED := bodies django flask validate
+bin/gohandler: FORCE
+	CGO_ENABLED=1 $(GO) build -trimpath -o $@ ./tests/gohandler
 
 test-conformance: build $(TOOLS)/.done
 	$(TOOLBIN) -m pytest tests/conformance tests/uwsgi
@@ -121,6 +128,12 @@ peers:
 
 bench: build
 	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --app hello,flask
+
+# The handler of a Go program beside `gowsgi run` and net/http alone.
+bench-handler: build bin/gohandler
+	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --only gowsgi,handler,nethttp --app hello,flask --rounds 5 \
+	    --cmd 'handler=$(CURDIR)/bin/gohandler run --python {peers}/python --threads {t} --chdir . --bind 127.0.0.1:{port} apps:{app}' \
+	    --cmd 'nethttp=$(CURDIR)/bin/gohandler plain --bind 127.0.0.1:{port}'
 
 clean:
 	rm -rf bin build dist .cache

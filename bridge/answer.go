@@ -209,13 +209,7 @@ func (a *answer) fail(err error) {
 func (a *answer) plain(status int, cause string) {
 	c := a.conn
 	line := strconv.Itoa(status) + " " + http.StatusText(status)
-	kind, text := "text/plain; charset=utf-8", line+"\n"
-	if cause != "" {
-		text += strings.TrimSuffix(cause, "\n") + "\n"
-	}
-	if wantsJSON(c.req.Field("Accept")) {
-		kind, text = "application/json", errorJSON(status, cause)
-	}
+	kind, text := ErrorText(status, cause, c.req.Field("Accept"))
 	lines := line + "\r\nContent-Type: " + kind + "\r\n"
 	if status == http.StatusServiceUnavailable {
 		lines += "Retry-After: 1\r\n"
@@ -234,6 +228,20 @@ func (a *answer) plain(status int, cause string) {
 	if c.flush([]byte(text), nil) != nil {
 		a.keep = false
 	}
+}
+
+// ErrorText is the body of an error answer and its Content-Type: JSON where the
+// client's Accept field asks for it. cause, which may have several lines, is for
+// developers; "" leaves it out.
+func ErrorText(status int, cause string, accept []byte) (kind, text string) {
+	if wantsJSON(accept) {
+		return "application/json", errorJSON(status, cause)
+	}
+	text = strconv.Itoa(status) + " " + http.StatusText(status) + "\n"
+	if cause != "" {
+		text += strings.TrimSuffix(cause, "\n") + "\n"
+	}
+	return "text/plain; charset=utf-8", text
 }
 
 // wantsJSON: a client that names JSON and no HTML is a program.

@@ -79,6 +79,16 @@ type Exchange struct {
 	left      error // why the front takes no more: ErrGone, ErrComplete, ErrNoBody
 	beats     int64 // how often the executor gave something
 	blocked   bool  // Write waits for the client
+
+	// Owner is whoever the front wants to find again: reporters get the exchange. It
+	// is told when neither end holds it any more.
+	Owner Owner
+}
+
+// Owner is a front's note on an exchange.
+type Owner interface {
+	// Released is called once, on the goroutine of the end that let go last.
+	Released()
 }
 
 // FilePart is a stretch of a file as an answer's body.
@@ -123,6 +133,7 @@ func (x *Exchange) Release() {
 		x.file.File.Close() // never taken by the front
 	}
 	x.Body.reset()
+	owner := x.Owner
 	*x = Exchange{
 		Record: x.Record[:0], Body: x.Body, ready: x.ready, space: x.space,
 		lines: x.lines[:0], hints: x.hints[:0], pending: trim(x.pending), taken: trim(x.taken),
@@ -130,6 +141,9 @@ func (x *Exchange) Release() {
 	drain(x.ready)
 	drain(x.space)
 	exchanges.Put(x)
+	if owner != nil {
+		owner.Released()
+	}
 }
 
 func trim(b []byte) []byte {

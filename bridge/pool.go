@@ -267,3 +267,19 @@ func (r *ring) pop() *Exchange {
 	}
 	return x
 }
+
+// remove takes x out, wherever it is; those behind it move up.
+func (r *ring) remove(x *Exchange) bool {
+	for i := range r.count {
+		if r.items[(r.head+i)%len(r.items)] != x {
+			continue
+		}
+		for ; i < r.count-1; i++ {
+			r.items[(r.head+i)%len(r.items)] = r.items[(r.head+i+1)%len(r.items)]
+		}
+		r.items[(r.head+i)%len(r.items)] = nil
+		r.count--
+		return true
+	}
+	return false
+}

@@ -32,25 +32,31 @@ type crew struct {
 // executors that the pool has given up: Replace says what becomes of their place.
 func (in *Interpreter) Serve(pool *bridge.Pool, app App, report Reporter) error {
 	n := in.options.Threads
-	c := &crew{in: in, pool: pool, app: app, report: report, next: n, spare: n, working: n}
+	first := 1 // index of the first executor that has a thread to be started
+	if in.options.Library {
+		first = 0
+	}
+	c := &crew{in: in, pool: pool, app: app, report: report, next: n + 1 - first, spare: n, working: n}
 	in.crew.Store(c)
-	in.main.app, in.main.report = app, report
-	threads := []*thread{in.main}
-	for i := 1; i < n; i++ {
-		t, err := newThread(i)
+	var threads []*thread
+	for i := first; i < n; i++ {
+		t, err := newThread(i + 1 - first)
 		if err != nil {
 			return err
 		}
 		threads = append(threads, t)
 	}
 	c.all.Add(n)
-	in.calls <- func() { c.run(in.main) }
+	if !in.options.Library {
+		in.main.app, in.main.report = app, report
+		in.calls <- func() { c.run(in.main) }
+	}
 	started := make(chan error, n)
-	for _, t := range threads[1:] {
+	for _, t := range threads {
 		go func() { c.start(t, started) }()
 	}
 	var failure error
-	for range threads[1:] {
+	for range threads {
 		if err := <-started; err != nil && failure == nil {
 			failure = err
 			pool.Stop()

@@ -69,9 +69,9 @@ const probeTime = 20 * time.Second
 
 // Find chooses an interpreter and finds its library. python is a path or a name
 // on PATH; when "", the order is the one that is packed with this program (see
-// `gowsgi build`), the virtual environment that this program is
-// installed in (as gunicorn's script has it), VIRTUAL_ENV, a folder .venv in dir,
-// python3 and python on PATH.
+// `gowsgi build`), the virtual environment that this program is installed in or linked
+// from (as gunicorn's script has it), VIRTUAL_ENV, a folder .venv in dir, python3 and
+// python on PATH.
 func Find(ctx context.Context, python, dir string) (*Python, error) {
 	if python == "" {
 		if packed, err := packed(); packed != nil || err != nil {
@@ -117,6 +117,19 @@ func packed() (*Python, error) {
 	}, nil
 }
 
+// AppFolder returns the absolute path of a folder with Python code. In a program of one
+// file (see `gowsgi build`) a relative one lies in what is packed with it.
+func AppFolder(dir string) (string, error) {
+	b, err := unpacked.Here()
+	if err != nil {
+		return "", err
+	}
+	if b != nil && !filepath.IsAbs(dir) {
+		return filepath.Join(b.Path(unpacked.App), dir), nil
+	}
+	return filepath.Abs(dir)
+}
+
 // choose returns the interpreter and, for messages, why it is this one.
 func choose(python, dir string) (executable, why string, err error) {
 	if python != "" {
@@ -127,8 +140,10 @@ func choose(python, dir string) (executable, why string, err error) {
 		path, err = filepath.Abs(path)
 		return path, "--python", err
 	}
-	if path := beside(); path != "" {
-		return path, "the virtual environment of gowsgi itself", nil
+	for _, program := range programs() {
+		if path := beside(program); path != "" {
+			return path, "the virtual environment of " + program, nil
+		}
 	}
 	if env := os.Getenv("VIRTUAL_ENV"); env != "" {
 		path := filepath.Join(env, "bin", "python")
@@ -154,14 +169,25 @@ func choose(python, dir string) (executable, why string, err error) {
 	return "", "", fmt.Errorf("%w: neither VIRTUAL_ENV, nor %s, nor python3 on PATH: name one with --python", ErrNoPython, local)
 }
 
-// beside returns the interpreter of the virtual environment in whose bin folder
-// this program lies; "" when it lies elsewhere.
-func beside() string {
-	self, err := os.Executable()
-	if err != nil {
-		return ""
+// programs returns where this program is: as it was called, which may be a link in
+// a virtual environment, and where it lies.
+func programs() []string {
+	var all []string
+	if called, err := exec.LookPath(os.Args[0]); err == nil {
+		if called, err = filepath.Abs(called); err == nil {
+			all = append(all, called)
+		}
 	}
-	bin := filepath.Dir(self)
+	if self, err := os.Executable(); err == nil {
+		all = append(all, self)
+	}
+	return all
+}
+
+// beside returns the interpreter of the virtual environment in whose bin folder a
+// program lies; "" when it lies elsewhere.
+func beside(program string) string {
+	bin := filepath.Dir(program)
 	if _, err := os.Stat(filepath.Join(filepath.Dir(bin), "pyvenv.cfg")); err != nil {
 		return ""
 	}

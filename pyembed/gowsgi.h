@@ -96,7 +96,7 @@ extern struct gw_runtime gw;
 /* In a process that the application forked: Go is not running here. */
 extern bool gw_forked;
 
-enum { GW_MAX_THREADS = 1024, GW_MAX_APPS = 64 };
+enum { GW_MAX_THREADS = 1024, GW_MAX_APPS = 1024 };
 
 /* --- interp.c: any error comes back as text in *error: JSON from
  * embed.describe_error when it starts with '{'. The caller frees it. --- */

@@ -149,10 +149,12 @@ int gw_load(gw_thread *t, const char *spec, char **error) {
     int index = app ? request_add_app(app) : -1;
     if (index < 0)
         *error = error_text();
-    /* What the import set in context variables, every request sees. */
-    py.Py_DecRef(gw.base_context);
-    gw.base_context = py.PyContext_CopyCurrent ? py.PyContext_CopyCurrent() : NULL;
-    if (!gw.base_context)
+    /* What the import set in context variables, every request sees. The last one
+     * stays: a request on another thread may be about to copy it. */
+    PyObject *context = py.PyContext_CopyCurrent ? py.PyContext_CopyCurrent() : NULL;
+    if (context)
+        gw.base_context = context;
+    else
         py.PyErr_Clear();
     if (gw_forked)
         fork_exit();

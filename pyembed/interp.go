@@ -30,20 +30,25 @@ type Options struct {
 	ErrorFD      int      `json:"error_fd"` // where wsgi.errors goes; stays the caller's
 	Threads      int      `json:"threads"`  // how many executors Serve starts
 	MultiProcess bool     `json:"multiprocess"`
-	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these
+	OwnedSignals []string `json:"owned_signals"`    // the application must not replace these; "*": any
 	Logs         any      `json:"logs,omitempty"`   // see gowsgi.logs.setup
 	Reload       bool     `json:"reload,omitempty"` // the application's files are edited all the time
 	UWSGI        any      `json:"uwsgi,omitempty"`  // nil: there is no module uwsgi; see gowsgi.uwsgi_compat.install
+	// Library is for a Go program of its own: its working folder stays and is not on
+	// sys.path (see UseFolders), and the main thread runs no requests, so that
+	// whatever else must not run while Serve does may do so.
+	Library bool `json:"library,omitempty"`
 
 	// AppDir comes first in sys.path, in place of the current folder. "": the packed
-	// application's, if one is packed with this program, else the current folder.
+	// application's, if one is packed with this program, else the current folder; with
+	// Library neither.
 	AppDir string `json:"app_dir,omitempty"`
 }
 
 // complete fills in what a program of one file brings with it.
 func (o Options) complete() (Options, error) {
 	b, err := unpacked.Here()
-	if b != nil && o.AppDir == "" {
+	if b != nil && o.AppDir == "" && !o.Library {
 		o.AppDir = b.Path(unpacked.App)
 	}
 	return o, err
@@ -155,7 +160,7 @@ type App int
 
 // Load imports the application that spec names ("module:attribute"; see
 // gowsgi.apps.load). The error is an *Error whose ExitCode says what went wrong.
-// It must not run while Serve does.
+// It must not run while Serve does, but for Options.Library.
 func (in *Interpreter) Load(spec string) (App, error) {
 	text := C.CString(spec)
 	defer C.free(unsafe.Pointer(text))
@@ -166,6 +171,20 @@ func (in *Interpreter) Load(spec string) (App, error) {
 		return -1, parseError(takeText(msg))
 	}
 	return App(index), nil
+}
+
+// UseFolders puts folders, as absolute paths, on sys.path, behind those of earlier
+// calls. The module that an application's spec names, or is named itself, is about to
+// be imported: an *Error says if the first folder has it but another one of its name is
+// in the way. For Options.Library.
+func (in *Interpreter) UseFolders(folders []string, module string) error {
+	request, err := json.Marshal(map[string]any{"folders": folders, "module": module})
+	if err != nil {
+		return fmt.Errorf("encoding folders: %w", err)
+	}
+	text := string(request)
+	in.do(func() { _, err = in.main.call("use_folders", &text) })
+	return err
 }
 
 // Info returns what the interpreter says of itself, as JSON (gowsgi.embed.info).

@@ -83,6 +83,8 @@ const sharedThreads = 8
 type world struct {
 	in    *Interpreter
 	pool  *bridge.Pool
+	calls *Caller
+	m     *Module // testdata's functions
 	info  string
 	loads map[string]error // by spec; Load must not run while Serve does
 	next  int
@@ -118,6 +120,13 @@ var shared = sync.OnceValues(func() (*world, error) {
 		return nil, err
 	}
 	w.pool = bridge.NewPool(bridge.PoolLimits{Queue: 1000})
+	if w.calls, err = w.in.NewCaller(w.pool, app); err != nil {
+		return nil, err
+	}
+	if w.m, err = w.calls.Import("functions"); err != nil {
+		return nil, err
+	}
+	_, w.loads["import"] = w.calls.Import("no_such_module")
 	go func() {
 		if err := w.in.Serve(w.pool, app, w.report); err != nil {
 			panic(err)

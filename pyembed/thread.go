@@ -151,7 +151,9 @@ func (t *thread) reportError(x *bridge.Exchange) error {
 	}
 	err := parseError(C.GoStringN(p.error, C.int(p.error_len)))
 	p.error = nil
-	t.report(x, err)
+	if _, ok := x.Owner.(calling); !ok {
+		t.report(x, err)
+	}
 	return err
 }
 

@@ -295,11 +295,11 @@ const greenThreads = 64
 
 // workerClass maps gunicorn's classes of workers to threads.
 func (cfg *config) workerClass(v *settings.Values) error {
-	class := strings.ToLower(v.String("worker_class"))
+	class := strings.TrimPrefix(strings.ToLower(v.String("worker_class")), "egg:gunicorn#")
 	switch {
 	case slices.Contains([]string{"sync", "gthread", "gunicorn.workers.sync.syncworker", "gunicorn.workers.gthread.threadworker"}, class):
 		return nil
-	case strings.Contains(class, "gevent"), strings.Contains(class, "eventlet"), strings.Contains(class, "tornado"):
+	case strings.Contains(class, "gevent"), strings.Contains(class, "eventlet"), strings.Contains(class, "tornado"), strings.Contains(class, "meinheld"):
 		if !v.IsSet("threads") {
 			cfg.threads = greenThreads
 		}

@@ -151,17 +151,17 @@ func (cmd *command) fill(g *generation) error {
 			return err
 		}
 	}
+	problems, err := g.values.Problems() // --paste says more than that there is no application
+	if err != nil {
+		return err
+	}
+	g.warnings = append(g.warnings, problems...)
 	if g.app == "" {
 		g.app = g.values.String("wsgi_app")
 	}
 	if g.app == "" && len(g.values.List("mounts")) == 0 {
 		return errors.New("no application: say which, as in `gowsgi run myapp:app`, or set wsgi_app in the configuration file")
 	}
-	problems, err := g.values.Problems()
-	if err != nil {
-		return err
-	}
-	g.warnings = append(g.warnings, problems...)
 	if g.cfg, err = newConfig(g.app, g.values); err != nil {
 		return err
 	}

@@ -5,9 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// halveGarbage has Go collect its garbage twice as often as by default. What is alive
-// is small in every process, and there are many processes: a megabyte or two of each
-// is worth more than the time, which no benchmark shows (RATIONALE.md).
+// halveGarbage has Go collect its garbage twice as often as by default: there are many
+// processes, and little is alive in each (RATIONALE.md).
 func halveGarbage() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)

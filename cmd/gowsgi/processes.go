@@ -195,7 +195,9 @@ func asBootError(err error) error {
 // has to do. What is the master's own changes when they serve.
 func (l *leader) begin(g *generation, reload bool) (*master.Generation, error) {
 	for _, w := range g.warnings {
-		l.log.Warn(w)
+		if !reload || !slices.Contains(l.serves().warnings, w) { // once is enough
+			l.log.Warn(w)
+		}
 	}
 	if g.cfg.reload.on && !reload {
 		l.log.Warn("--reload is for development: clients see the traceback of an application that does not load")
@@ -293,6 +295,13 @@ func (l *leader) writePID(g *generation) error {
 		l.pid = pid
 	}
 	return err
+}
+
+// serves returns the current generation.
+func (l *leader) serves() *generation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
 }
 
 // tryLogs opens a generation's logs for a moment: until it serves the log is the one

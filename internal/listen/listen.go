@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,7 +76,7 @@ func (s *Set) open(a address, o Options) error {
 		if o.ReusePort {
 			lc.Control = func(_, _ string, c syscall.RawConn) error { return control(c, reusePort) }
 		}
-		l, err := lc.Listen(context.Background(), "tcp", a.tcp)
+		l, err := lc.Listen(context.Background(), network(a.tcp), a.tcp)
 		if err != nil {
 			return cannot(a.tcp, err, "stop it, or choose a port with --bind")
 		}
@@ -83,6 +84,14 @@ func (s *Set) open(a address, o Options) error {
 		return setBacklog(l.(*net.TCPListener), o.Backlog)
 	}
 	return nil
+}
+
+// network keeps package net from listening on [::] too where 0.0.0.0 is meant.
+func network(address string) string {
+	if a, err := netip.ParseAddrPort(address); err == nil && a.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 func reusePort(fd int) error {

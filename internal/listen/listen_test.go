@@ -63,6 +63,20 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+// TestIPv4Only: 0.0.0.0 is no other than that, as in gunicorn.
+func TestIPv4Only(t *testing.T) {
+	for bind, want := range map[string]string{"0.0.0.0:0": "0.0.0.0:", "[::]:0": "[::]:", ":0": "[::]:", "127.0.0.1:0": "127.0.0.1:"} {
+		s, err := Open(Options{Binds: []string{bind}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		if got := s.Listeners[0].Addr().String(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", bind, got)
+		}
+	}
+}
+
 func TestSocketMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	s, err := Open(Options{Binds: []string{"uwsgi+unix:" + path}, Umask: 0o077, Mode: 0o660})

@@ -49,6 +49,7 @@ type Master struct {
 	ticked      time.Time
 	failures    int       // workers that did not last, within forgotten of each other
 	failedAt    time.Time // the last of them
+	unserved    int       // workers that did not come to serve, since one did
 	notBefore   time.Time // no worker is started until then
 	beginning   bool      // Begin runs
 	again       bool      // a reload was asked for when it could not begin
@@ -441,9 +442,10 @@ func (m *Master) failed(w *worker, err *BootError, known bool) {
 	}
 }
 
-// giveUp stops if it failed too often, with nobody serving.
+// giveUp stops if it failed too often in a row, with nobody serving.
 func (m *Master) giveUp(err *BootError) bool {
-	if m.failures < maxFailures || m.fleet.count(serving) > 0 {
+	m.unserved++
+	if m.unserved < maxFailures || m.fleet.count(serving) > 0 {
 		return false
 	}
 	m.stop(syscall.SIGQUIT, err)

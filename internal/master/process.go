@@ -189,6 +189,7 @@ func (m *Master) happened(w *worker, msg message) {
 		w.process.beats++
 	case msg.Kind == kindReady:
 		w.to(serving)
+		m.unserved = 0
 		w.process.started = time.Now()
 		m.what = msg.Text
 		m.Log.Debug("a worker serves", "worker", w.pid)

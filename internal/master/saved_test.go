@@ -21,11 +21,10 @@ func TestChanged(t *testing.T) {
 	p := start(t, testPlan{Workers: 2, Release: "one"})
 	p.wait("^serving")
 	old := p.workers(2)
-	for n, what := range []string{"saved", "saved again"} {
-		p.saveAndReload(what, n+1)
-		for range 5 {
-			p.ask(what) // the new workers
-		}
+	p.saveAndReload("saved", 1)
+	p.saveAndReload("saved again", 2)
+	for range 5 {
+		p.ask("saved again") // the new workers
 	}
 	for _, pid := range p.workers(2) {
 		if slices.Contains(old, pid) {

@@ -37,6 +37,7 @@ __all__ = [
     "failure",
     "format_exception",
     "import_from_here",
+    "import_module",
     "info",
     "load",
     "new_files",
@@ -45,6 +46,7 @@ __all__ = [
     "register_thread",
     "run_exit_handlers",
     "setup",
+    "use_folders",
     "use_hooks",
     "worker_hook",
 ]
@@ -88,8 +90,10 @@ def setup(options_json: str) -> None:
             (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``uwsgi`` (see
             ``gowsgi.uwsgi_compat.install``), ``reload`` (bool): the app's files
             are edited all the time, ``app_dir`` (str): what comes first in
-            sys.path in place of the current folder, and ``deferred`` (bool):
-            ``configure`` will be called with what it takes once that is known.
+            sys.path in place of the current folder, ``library`` (bool): the
+            process is a Go program's, whose folder is not to be changed, and
+            ``deferred`` (bool): ``configure`` will be called with what it takes
+            once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -98,7 +102,7 @@ def setup(options_json: str) -> None:
     from json import loads
 
     options: dict[str, Any] = loads(options_json)
-    _server.guard.install(options.get("owned_signals") or ())
+    _server.guard.install(options.get("owned_signals") or (), library=options.get("library", False))
     if options.get("reload"):
         from gowsgi import reload
 
@@ -125,8 +129,9 @@ def configure(options: dict[str, Any]) -> None:
     """Takes the options of ``setup`` that a configuration file may decide.
 
     Args:
-        options: ``chdir``, ``pythonpath``, ``threads``, ``multiprocess`` and
-            ``uwsgi`` as ``setup`` has them, and ``env`` (list of "NAME=VALUE").
+        options: ``chdir``, ``pythonpath``, ``threads``, ``multiprocess``,
+            ``uwsgi`` and ``library`` as ``setup`` has them, and ``env`` (list of
+            "NAME=VALUE").
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -136,12 +141,13 @@ def configure(options: dict[str, Any]) -> None:
         os.environ[name] = value
     _server.threads = options.get("threads", 1)
     _server.multiprocess = options.get("multiprocess", False)
-    _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
+    if not options.get("library"):  # whose folders come with each load: use_folders
+        _set_paths(_enter(options.get("chdir") or ""), options.get("pythonpath") or [])
     _use_uwsgi(options)
 
 
 def _use_uwsgi(options: dict[str, Any]) -> None:
-    if options.get("uwsgi"):
+    if options.get("uwsgi") is not None:
         from gowsgi import uwsgi_compat
 
         uwsgi_compat.install(options["uwsgi"])
@@ -184,6 +190,38 @@ def load(spec: str) -> Callable[..., Any]:
     except apps.AppError as exc:
         _server.failure = exc
         raise
+
+
+def use_folders(request_json: str) -> str:
+    """Makes modules importable; see ``gowsgi.library.use_folders``. Main thread only.
+
+    Args:
+        request_json: An object with ``folders`` (list of absolute paths) and
+            ``module``.
+
+    Returns:
+        An empty string.
+    """
+    from json import loads
+
+    from gowsgi import library
+
+    request = loads(request_json)
+    library.use_folders(request["folders"], request["module"])
+    return ""
+
+
+def import_module(name: str) -> str:
+    """Imports a module. Main thread only, as many modules expect.
+
+    Args:
+        name: Its dotted name.
+
+    Returns:
+        An empty string.
+    """
+    __import__(name)
+    return ""
 
 
 def failure() -> apps.AppError | None:

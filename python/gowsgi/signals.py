@@ -37,18 +37,27 @@ class SignalGuard:
         """
         self._report = report
         self._owned: frozenset[int] = frozenset()
+        self._library = False
         self._handlers: dict[int, Handler] = {}
         self._warned: set[int] = set()
         self._real: dict[tuple[object, str], Any] = {}
         self._masks = threading.local()
 
-    def install(self, owned: Iterable[str]) -> None:
+    def install(self, owned: Iterable[str], *, library: bool = False) -> None:
         """Takes over; a second call changes which signals are owned.
 
         Args:
             owned: Names such as "SIGTERM"; those this system lacks are ignored.
+                "*" is every signal that can be handled.
+            library: The process is a Go program's, which never runs the app's
+                handlers.
         """
-        numbers = (getattr(signal, name, None) for name in owned)
+        self._library = library
+        numbers: Iterable[int | None]
+        if "*" in owned:
+            numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        else:
+            numbers = (getattr(signal, name, None) for name in owned)
         self._owned = frozenset(int(number) for number in numbers if number is not None)
         if self._real:
             self._rearm()
@@ -119,9 +128,8 @@ class SignalGuard:
         previous = self._handlers.get(number, signal.SIG_DFL)
         self._handlers[number] = checked
         if checked != signal.SIG_DFL:
-            self._warn(
-                number, f"a handler for {_name(number)}", f"it is only run when {_name(number)} stops the server"
-            )
+            run = "it is never run" if self._library else f"it is only run when {_name(number)} stops the server"
+            self._warn(number, f"a handler for {_name(number)}", run)
         return previous
 
     def _getsignal(self, real: Callable[[Any], Any], signalnum: Any) -> Any:
@@ -154,7 +162,8 @@ class SignalGuard:
         if number in self._warned:
             return
         self._warned.add(number)
-        self._report(f"gowsgi: {_caller()} sets {what}, which the server owns: {consequence}\n")
+        owner = "Go program" if self._library else "server"
+        self._report(f"gowsgi: {_caller()} sets {what}, which the {owner} owns: {consequence}\n")
 
     def _before_fork(self) -> None:
         # A signal that met the child before _after_fork would be lost in Go's
@@ -169,7 +178,7 @@ class SignalGuard:
         set_handler = self._real[signal, "signal"]
         for number in owned:
             # None stands for a handler of unknown origin: nothing to restore.
-            set_handler(number, self._handlers.get(number) or signal.SIG_DFL)
+            set_handler(number, self._handlers.get(number) or _default(number))
         self._restore_mask()
 
 
@@ -181,6 +190,11 @@ def _as_handler(handler: Any) -> Handler:
     if not callable(handler):
         raise TypeError("signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object")
     return handler  # type: ignore[no-any-return]
+
+
+def _default(number: int) -> signal.Handlers:
+    # CPython ignores these when it starts by itself.
+    return signal.SIG_IGN if number in (signal.SIGPIPE, signal.SIGXFSZ) else signal.SIG_DFL
 
 
 def _name(number: int) -> str:

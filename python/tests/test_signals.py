@@ -245,3 +245,20 @@ result(process.exitcode)
 """
     )
     assert child.json("import runpy; runpy.run_path('spawned.py')") == [-15]
+
+
+def test_a_go_program_owns_every_signal(run):
+    log, never, children = run("""
+embed.setup(json.dumps({"error_fd": write, "owned_signals": ["*"], "library": True}))
+before = [real_getsignal(number) for number in sorted(signal.valid_signals())]
+for number in (signal.SIGALRM, signal.SIGPIPE, signal.SIGUSR1, signal.SIGRTMIN):
+    signal.signal(number, lambda *args: None)
+untouched = before == [real_getsignal(number) for number in sorted(signal.valid_signals())]
+pid = os.fork()
+if not pid:
+    ok = real_getsignal(signal.SIGINT) == signal.SIG_DFL and callable(real_getsignal(signal.SIGUSR1))
+    os._exit(0 if ok and real_getsignal(signal.SIGXFSZ) == signal.SIG_IGN else 1)
+result(logged(), untouched, os.waitpid(pid, 0)[1])
+""")
+    assert "which the Go program owns: it is never run" in log
+    assert [never, children] == [True, 0]

@@ -127,7 +127,8 @@ def test_stream_arrives_as_it_is_made(server: Server) -> None:
             moments.append(time.monotonic())
     gaps = [after - before for before, after in itertools.pairwise(moments)]
     assert len(gaps) == 4
-    assert min(gaps) > 0.05, f"seconds between lines: {gaps}"
+    # Not all at once at the end; on a busy machine one may be late, and the next not.
+    assert sum(gaps) > 0.4, f"seconds between lines: {gaps}"
 
 
 def test_exception(server: Server) -> None:

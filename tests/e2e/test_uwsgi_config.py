@@ -389,6 +389,7 @@ def test_uwsgitop_shows_the_workers(run):
         os.write(terminal, b"q")
     finally:
         os.close(terminal)
+        os.kill(pid, signal.SIGKILL)  # it may not look at its terminal any more
         os.waitpid(pid, 0)
     text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[()][AB0]|\x1b[=>]", b" ", screen).decode(errors="replace")
     assert "req: 7" in text and "idle" in text, text

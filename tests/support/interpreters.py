@@ -12,6 +12,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 REPO = Path(__file__).resolve().parents[2]
 VENVS = REPO / ".cache" / "venvs"
@@ -109,7 +113,7 @@ def venv_for(version: str) -> Venv:
     with (VENVS / f"{version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # Several test runs may share the folder.
         if not stamp.exists() or stamp.read_text() != wanted:
-            _make(interpreter, path)
+            make(interpreter, path, REQUIREMENTS)
             stamp.write_text(wanted)
     return Venv(interpreter, path)
 
@@ -142,9 +146,10 @@ def _fingerprint(interpreter: Interpreter) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _make(interpreter: Interpreter, path: Path) -> None:
+def make(interpreter: Interpreter, path: Path, requirements: Iterable[Path]) -> None:
+    """Make a venv with what the files list, in place of what is there."""
     shutil.rmtree(path, ignore_errors=True)
-    options = [word for file in REQUIREMENTS for word in ("-r", str(file))]
+    options = [word for file in requirements for word in ("-r", str(file))]
     # This interpreter's pip, since not every CPython brings one.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(path / "bin" / "python")]
     for command in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,11 @@ def tree(pid: int) -> list[int]:
     for seen in pids:
         pids += children(seen)
     return pids
+
+
+def terminate(pid: int) -> None:
+    """Ask a process that another has started to end."""
+    os.kill(pid, signal.SIGTERM)
 
 
 def alive(pid: int) -> bool:
