@@ -183,15 +183,18 @@ func intact(path string, f File) bool {
 // write writes files below a folder, which will be known as final. With a suffix they
 // are written beside their places first, to take them at once.
 func (a *Archive) write(dir, final string, files []File, suffix string) error {
-	wanted := map[string]bool{}
+	wanted, made := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		path := filepath.Join(dir, f.Name)
 		folder := filepath.Dir(path)
 		if f.Dir {
 			folder = path
 		}
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return err
+		if !made[folder] {
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				return err
+			}
+			made[folder] = true
 		}
 		switch {
 		case f.Dir:

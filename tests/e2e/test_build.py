@@ -494,21 +494,48 @@ def test_pyproject(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_program(project: Path, tmp_path: Path, launch: Launch) -> None:
-    """A program of one's own gets the arguments as they are, and finds what is packed with it."""
-    program = tmp_path / "mine"
-    shutil.copy(command()[0], program)
-    file = tmp_path / "server"
-    build("-q", "--program", program, "--chdir", project, "-o", file)
-    server = launch(file, "run", "--bind", "{bind}", "app:app", env={"GOWSGI_CACHE": str(tmp_path / "cache")})
-    says = get(server)
-    [folder] = (tmp_path / "cache").iterdir()
-    assert says["path"][0] == f"{folder}/app"
-    assert os.readlink(f"/proc/{server.pid}/exe") == f"{folder}/bin/mine"
-    for wrong, error in ((Path("/bin/sh"), "was not linked with this module's package pyembed"), (file, "no program")):
-        run = finish(["build", "--program", str(wrong), "-o", str(tmp_path / "other")])
+def test_go_program(tmp_path: Path) -> None:
+    """A Go program with Python in it becomes one file: Flask, a Go route, its own arguments."""
+    program, file = tmp_path / "goapi", tmp_path / "server"
+    subprocess.run(["go", "build", "-o", program, "./examples/goapi"], cwd=REPO, check=True, timeout=BUILD_TIMEOUT)
+    build("-q", "--program", program, "--chdir", REPO / "examples" / "goapi", "-o", file)
+    port = free_port()
+    root = empty_root(tmp_path / "root", file)
+    line = in_root(root, "/server", "-addr", f"{HOST}:{port}")
+    process = subprocess.Popen(line, env=clean_env(VIRTUAL_ENV="/nowhere"), start_new_session=True)
+    try:
+
+        def answer() -> requests.Response | None:
+            assert process.poll() is None, "the program has ended"
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.get(f"http://{HOST}:{port}/pages/hello", auth=("ann", "secret"), timeout=30)
+            return None
+
+        assert proc.wait_for(answer, START_TIMEOUT, "Flask to answer").json()["hello"] == "ann"
+        says = requests.get(f"http://{HOST}:{port}/api/time", auth=("ann", "secret"), timeout=30)
+        assert says.json()["user"] == "ann"
+        [inside] = proc.children(process.pid)
+        os.kill(inside, signal.SIGTERM)
+        assert process.wait(START_TIMEOUT) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(5)
+
+
+def test_program_that_does_not_fit(tmp_path: Path) -> None:
+    """What could not start where it is unpacked is refused."""
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh")
+    for program, error in (
+        ("/bin/sh", "was not linked with this module's package pyembed"),
+        (script, "it is no program that is linked dynamically"),
+        (tmp_path / "python3", "give it another name"),
+    ):
+        run = finish(["build", "--program", str(program), "-o", str(tmp_path / "other")])
         assert run.code == 1
         assert error in run.stderr
+        assert not (tmp_path / "other").exists()
 
 
 def test_django(tmp_path: Path, launch: Launch) -> None:
