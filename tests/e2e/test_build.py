@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 import requests
 from support import interpreters, proc
-from support.server import HOST, REPO, Server, clean_env, command, finish, free_port
+from support.server import HOST, REPO, Finished, Server, clean_env, command, finish, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BUILD_TIMEOUT = 400.0  # Seconds: packages are fetched, everything is compressed.
 START_TIMEOUT = 60.0
+# What a build fetches stays for the next.
+CACHE = {"XDG_CACHE_HOME": str(REPO / ".cache" / "build")}
 
 pytestmark = pytest.mark.timeout(BUILD_TIMEOUT + START_TIMEOUT)
 
@@ -81,9 +83,15 @@ def launch(tmp_path: Path, venv: Venv) -> Iterator[Launch]:
 
 def build(*arguments: str | Path, cwd: Path | None = None, **env: str) -> str:
     """Run `gowsgi build` and return its report."""
-    run = finish(["build", *map(str, arguments)], timeout=BUILD_TIMEOUT, cwd=cwd, env=clean_env(**env))
+    run = try_build(*arguments, cwd=cwd, **env)
     assert run.code == 0, run.stderr
     return run.stdout
+
+
+def try_build(*arguments: str | Path, cwd: Path | None = None, **env: str) -> Finished:
+    """Run `gowsgi build`, which may fail."""
+    words = ["build", *map(str, arguments)]
+    return finish(words, timeout=BUILD_TIMEOUT, cwd=cwd, env=clean_env(**CACHE, **env))
 
 
 def get(server: Server, path: str = "/") -> dict:
@@ -141,7 +149,7 @@ def readme(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     lines = re.search(r"^## One file\n\n```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
     assert len(lines.splitlines()) < 20
     port = free_port()
-    env = clean_env(GOWSGI_CACHE=str(folder / "cache"))
+    env = clean_env(GOWSGI_CACHE=str(folder / "cache"), **CACHE)
     env["PATH"] = f"{Path(command()[0]).parent}:{env['PATH']}"
     script = "set -e\n" + lines.replace("0.0.0.0:8000", f"{HOST}:{port}")
     shell = subprocess.Popen(["sh", "-c", script], cwd=folder, env=env, start_new_session=True)
@@ -488,7 +496,7 @@ def test_pyproject(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "server", tmp_path / "cache")
     site = folder / "lib" / "python3.14" / "site-packages"
     assert (site / "itsdangerous" / "__pycache__" / "signer.cpython-314.pyc").exists()
-    run = finish(["build", "app:app", "-o", "other", "--require", "./nowhere"], cwd=tmp_path, timeout=BUILD_TIMEOUT)
+    run = try_build("app:app", "-o", "other", "--require", "./nowhere", cwd=tmp_path)
     assert run.code == 1
     assert "pip could not install the requirements of ./nowhere" in run.stderr
     assert not (tmp_path / "other").exists()
@@ -532,7 +540,7 @@ def test_program_that_does_not_fit(tmp_path: Path) -> None:
         (script, "it is no program that is linked dynamically"),
         (tmp_path / "python3", "give it another name"),
     ):
-        run = finish(["build", "--program", str(program), "-o", str(tmp_path / "other")])
+        run = try_build("--program", program, "-o", tmp_path / "other")
         assert run.code == 1
         assert error in run.stderr
         assert not (tmp_path / "other").exists()
