@@ -57,7 +57,8 @@ def run_inside(venv: Venv, suite: str, source: Path, arguments: str, folder: Pat
     port = free_port()
     inside = REPO / INSIDE
     options = ["--bind", f"127.0.0.1:{port}", "--threads", "4", "--python", str(venv.python)]
-    options += ["--chdir", str(inside), "--graceful-timeout", "2"]
+    # The whole suite runs in one request.
+    options += ["--chdir", str(inside), "--graceful-timeout", "2", "--timeout", "0"]
     return run(
         [*command(), "run", *options, "loop:application"],
         folder / "results.json",

@@ -276,7 +276,7 @@ def _main():
     except BaseException:
         traceback.print_exc()
     sys.stderr.flush()
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getppid(), signal.SIGTERM)  # the master: a worker would be replaced
 
 
 threading.Thread(target=_main, name="suite", daemon=True).start()
