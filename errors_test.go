@@ -127,6 +127,7 @@ func TestPanics(t *testing.T) {
 func hold(t *testing.T, app *gowsgi.App) (release func()) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "go-on")
+	eventually(t, "earlier calls to be over", func() bool { return app.Stats().Busy == 0 })
 	var all sync.WaitGroup
 	for range threads {
 		all.Go(func() { record(app, at("/held?"+file)) })

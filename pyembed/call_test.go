@@ -168,16 +168,19 @@ func TestCallContext(t *testing.T) {
 		_, err := m.Call(ctx, "wait_for", goOn)
 		left <- err
 	}()
-	w.waitBusy(t, 1)
+	for end := time.Now().Add(patience); call(t, m, "count_waiting") != int64(1); {
+		if time.Now().After(end) {
+			t.Fatal("the function does not run")
+		}
+	}
 	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("while it runs: %v", err)
 	}
-	for end := time.Now().Add(patience); call(t, m, "count_waiting") != int64(1); {
-		if time.Now().After(end) {
-			t.Fatal("the function that was left does not run")
-		}
+	if got := call(t, m, "count_waiting"); got != int64(1) {
+		t.Errorf("%v run, want the one that was left", got)
 	}
+	w.waitBusy(t, 1)
 
 	var all sync.WaitGroup
 	for range sharedThreads - 1 {

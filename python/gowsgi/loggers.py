@@ -188,10 +188,15 @@ class _Reader:
     def start(self) -> None:
         import atexit
 
-        start_new_thread(self._run, ())
+        runs = allocate_lock()
+        runs.acquire()
+        start_new_thread(self._run, (runs.release,))
+        # A process that ends while a thread of it begins is aborted by CPython 3.10.
+        runs.acquire(timeout=_DRAIN_LIMIT)
         atexit.register(self._drain, os.getpid())
 
-    def _run(self) -> None:
+    def _run(self, begun: Callable[[], None]) -> None:
+        begun()
         from gowsgi.embed import register_thread
 
         register_thread("gowsgi-logs")

@@ -403,7 +403,7 @@ for name in ("app", "root"):
     os.rename(f"{name}.log", f"{name}.1")
 send({"kind": "reopen"})
 end = time.monotonic() + 5
-while not os.path.exists("root.log") and time.monotonic() < end: time.sleep(0.001)
+while not (os.path.exists("app.log") and os.path.exists("root.log")) and time.monotonic() < end: time.sleep(0.001)
 logging.getLogger("app").error("two")
 assert not os.path.exists("late.log")
 """)
