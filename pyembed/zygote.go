@@ -284,4 +284,5 @@ func (z *Zygote) Close() {
 		z.err = fmt.Errorf("%w (%d) is not needed any more", ErrZygote, z.PID)
 		z.conn.Close()
 	}
+	_ = z.process.Release() // of its descriptor; again does no harm
 }
