@@ -156,6 +156,10 @@ func startZygote(p *Python, o Options, dir string, args, env []string) (*Zygote,
 
 // zygoteState is what a zygote begins with.
 func zygoteState(p *Python, o Options) (bridge.Record, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
 	options, err := json.Marshal(struct {
 		Options
 		Deferred bool `json:"deferred"`
@@ -280,4 +284,5 @@ func (z *Zygote) Close() {
 		z.err = fmt.Errorf("%w (%d) is not needed any more", ErrZygote, z.PID)
 		z.conn.Close()
 	}
+	_ = z.process.Release() // of its descriptor; again does no harm
 }

@@ -1,12 +1,14 @@
 package pyembed
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,6 +22,8 @@ func init() {
 	scenarios["zygote"] = zygoteScenario
 	scenarios["adopted"] = func() { Main(adoptedScenario) }
 	scenarios["zygote without Python"] = brokenZygoteScenario
+	scenarios["zygote that hangs"] = hangingZygoteScenario
+	scenarios["orphaned zygote"] = orphanedZygoteScenario
 }
 
 // TestZygote: an application is imported in a zygote, two processes forked from it
@@ -64,6 +68,86 @@ def app(environ, start_response):
     main = "main thread" if threading.current_thread() is threading.main_thread() else "odd thread"
     return [f"imported {where}, {main}, argument {os.environ['GOWSGI_TEST_ARGUMENT']}".encode()]
 `
+
+const hangingConfig = `
+import time
+print("hangs", flush=True)
+open("hanging", "w").close()
+time.sleep(3600)
+`
+
+// startHanging starts a zygote in a folder of its own, where conf.py hangs.
+func startHanging() (z *Zygote, dir string) {
+	dir, err := os.MkdirTemp("", "zygote")
+	mustDo(err)
+	mustDo(os.WriteFile(filepath.Join(dir, "conf.py"), []byte(hangingConfig), 0o600))
+	z, err = StartZygote(mustFind(), Options{ErrorFD: 2}, dir, os.Args, os.Environ())
+	mustDo(err)
+	askZygote(z, hangingRequest("")) // it has come up
+	return z, dir
+}
+
+func hangingRequest(config string) map[string]any {
+	return map[string]any{"do": "config", "config": config, "known": map[string]string{}}
+}
+
+// hangingZygoteScenario: a process that does not answer in time is ended, and says
+// where it was.
+func hangingZygoteScenario() {
+	z, dir := startHanging()
+	defer os.RemoveAll(dir)
+	_, err := z.Ask(hangingRequest("conf.py"), 4*time.Second)
+	fmt.Println(errors.Is(err, ErrZygote), strings.Replace(err.Error(), fmt.Sprint(z.PID), "N", 1))
+	var status syscall.WaitStatus
+	_, err = syscall.Wait4(z.PID, &status, 0, nil)
+	mustDo(err)
+	fmt.Println("signal:", status.Signal())
+	_, err = z.Ask(map[string]any{"do": "exit"}, patience)
+	fmt.Println("later:", errors.Is(err, ErrZygote))
+	z.Close()
+	z.Kill()
+}
+
+func TestZygoteThatHangs(t *testing.T) {
+	out := child(t, "zygote that hangs")
+	for _, want := range []string{
+		"hangs\n", "conf.py\", line 5 in <module>", "signal: killed", "later: true",
+		"true the process that holds the configuration and forks the workers (N) was ended: it had not answered within 4s; stderr has its stack",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// orphanedZygoteScenario leaves a zygote that hangs, as a master does that is killed.
+func orphanedZygoteScenario() {
+	z, dir := startHanging()
+	go func() { _, _ = z.Ask(hangingRequest("conf.py"), patience) }()
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "hanging")); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	mustDo(os.RemoveAll(dir))
+	mustDo(syscall.Kill(os.Getpid(), syscall.SIGKILL))
+}
+
+// TestOrphanedZygote: the output's end comes only when all who can write to it have
+// ended.
+func TestOrphanedZygote(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"=orphaned zygote")
+	cmd.WaitDelay = patience
+	begun := time.Now()
+	out, _ := cmd.CombinedOutput() // it is killed
+	if !strings.Contains(string(out), "hangs") || time.Since(begun) > patience {
+		t.Errorf("after %v:\n%s", time.Since(begun), out)
+	}
+}
 
 func mustDo(err error) {
 	if err != nil {

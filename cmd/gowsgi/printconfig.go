@@ -14,7 +14,11 @@ import (
 func printConfig(w io.Writer, v *settings.Values) error {
 	all := v.Complete()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if _, err := fmt.Fprintf(w, "%-34s = %v\n", name, shown(all[name])); err != nil {
+		text := shown(all[name])
+		if settings.Lookup(name).Kind == settings.Hook {
+			text = map[any]string{true: "<" + name + "()>", false: "None"}[all[name]]
+		}
+		if _, err := fmt.Fprintf(w, "%-34s = %s\n", name, text); err != nil {
 			return err
 		}
 	}

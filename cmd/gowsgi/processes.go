@@ -160,7 +160,7 @@ func (l *leader) lead(first *generation) error {
 			}
 			return made, nil
 		},
-		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: first.cfg.daemon,
+		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: first.cfg.daemon, Program: onlyFile(),
 		Predecessor: l.predecessor, Promoted: l.promoted,
 		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}
@@ -338,7 +338,9 @@ func (l *leader) turn(g *generation) {
 	if urls := g.sockets.urls(g.cfg); !slices.Equal(before.sockets.urls(before.cfg), urls) {
 		l.log.Info("listening on " + strings.Join(urls, ", "))
 	}
-	before.sockets.without(g.sockets).remove()
+	if l.predecessor == 0 { // else it may serve them
+		before.sockets.without(g.sockets).remove()
+	}
 	if err := l.movePID(before, g); err != nil {
 		l.log.Error("the pid file stays as it was", "error", err)
 	}

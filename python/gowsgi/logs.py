@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _DEFAULT_CLASSES = (None, "", "simple", "gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd")
 
 
+# Opening these fails where they are sockets, as under systemd.
+_STREAMS = {f"{folder}/{fd}": fd for folder in ("/dev/fd", "/proc/self/fd") for fd in (1, 2)}
+_STREAMS |= {"/dev/stdout": 1, "/dev/stderr": 2}
+
+
 class LogError(AppError):
     """The logs cannot be set up as the settings ask."""
 
@@ -81,7 +86,9 @@ def configure(cfg: Any) -> None:
     """
     for name, stream in (("errorlog", _logs.errors), ("accesslog", _logs.access)):
         path = getattr(cfg, name)
-        if path and path != "-":
+        if path in _STREAMS:
+            stream.use(_STREAMS[path])
+        elif path and path != "-":
             fd = _open(os.path.abspath(path))
             stream.use(fd)
             if name == "errorlog" and cfg.capture_output:

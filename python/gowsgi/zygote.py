@@ -35,8 +35,8 @@ _FORK_LIMIT = 10.0
 _ADOPTION_LIMIT = 5.0
 _EXIT_LIMIT = 10.0
 
-# Of the master's, after which stderr gets the stack of what hangs.
-_PATIENCE = 0.95
+# How much earlier than the master's patience ends stderr gets the stack of what hangs.
+_DUMPING = 2.0
 _LONG = 3600.0
 
 # A terminal or an init system sends these to every process: what the master makes
@@ -115,7 +115,7 @@ class _Zygote:
 
     def _answer_in_time(self, request: dict[str, Any], files: list[int]) -> dict[str, Any]:
         limit = request["limit"] if "limit" in request else _LONG
-        stop = embed.dump_later(limit * _PATIENCE)
+        stop = embed.dump_later(limit - min(_DUMPING, limit / 4))
         try:
             return self._answer(request, files)
         finally:
