@@ -35,6 +35,7 @@ func newSet() *set {
 		syscall.Close(epoll)
 		return nil
 	}
+	loadFile() // now, rather than one descriptor more later
 	s := &set{epoll: epoll, event: int(event)}
 	if s.control(syscall.EPOLL_CTL_ADD, s.event, syscall.EPOLLIN) != nil {
 		s.close()
