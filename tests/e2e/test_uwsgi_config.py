@@ -327,16 +327,17 @@ def test_stats(run, tmp_path, kind):
             return requests.get(f"http://{HOST}:{port}", timeout=10).json()
         return read_stats(str(tmp_path / "stats.sock") if kind == "unix" else (HOST, port))
 
-    proc.wait_for(
-        lambda: sum(worker["requests"] for worker in document()["workers"]) == 11, 10, "11 requests in the figures"
-    )
+    def complete() -> bool:
+        workers = document()["workers"]
+        return sum(worker["requests"] for worker in workers) == 11 and all(worker["rss"] for worker in workers)
+
+    proc.wait_for(complete, 10, "11 requests in the figures of both workers")
     said = document()
     assert [worker["id"] for worker in said["workers"]] == [1, 2]
     assert {worker["pid"] for worker in said["workers"]} == set(proc.children(server.pid))
     assert sum(worker["exceptions"] for worker in said["workers"]) == 1
-    assert all(
-        worker["status"] == "idle" and worker["rss"] > 1 << 20 and worker["accepting"] for worker in said["workers"]
-    )
+    assert [worker["status"] for worker in said["workers"]] == ["idle", "idle"]
+    assert all(worker["rss"] > 1 << 20 and worker["accepting"] for worker in said["workers"])
     assert said["pid"] == server.pid and sum(worker["tx"] for worker in said["workers"]) > 1000
     assert [entry["proto"] for entry in said["sockets"]] == ["http"]
     server.close()
