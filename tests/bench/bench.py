@@ -22,8 +22,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 GOWSGI = HERE.parents[1] / "bin" / "gowsgi"
@@ -36,17 +41,23 @@ PINS = (
     "pyuwsgi==2.0.30.post1",
     "bjoern==3.2.2",
 )
-# {port}, {app}, {w} workers, {t} threads, {peers} the bin folder.
+# bjoern has no workers of its own: they are forked once it listens.
+BJOERN = (
+    "import os, bjoern, apps; bjoern.listen(apps.{app}, '127.0.0.1', {port}, listen_backlog=2048);"
+    " any(os.fork() == 0 for _ in range({w} - 1)); bjoern.run()"
+)
+# {port}, {app}, {w} workers, {t} threads, {peers} the bin folder, {more} options.
 COMMANDS = {
-    "gowsgi": f"{GOWSGI} run --python {{peers}}/python --threads {{t}} --log-level error"
+    "gowsgi": f"{GOWSGI} run --python {{peers}}/python --workers {{w}} --threads {{t}} --log-level error {{more}}"
     " -b 127.0.0.1:{port} apps:{app}",
     "granian": "{peers}/granian --interface wsgi --workers {w} --blocking-threads {t} --no-ws --log-level error"
-    " --host 127.0.0.1 --port {port} apps:{app}",
-    "bjoern": "{peers}/python -c \"import bjoern, apps; bjoern.run(apps.{app}, '127.0.0.1', {port})\"",
-    "gthread": "{peers}/gunicorn -w {w} --threads {t} -k gthread --log-level error -b 127.0.0.1:{port} apps:{app}",
-    "uwsgi": "{peers}/uwsgi --http11-socket 127.0.0.1:{port} -M -p {w} --threads {t} --enable-threads -L"
+    " {more} --host 127.0.0.1 --port {port} apps:{app}",
+    "bjoern": f'{{peers}}/python -c "{BJOERN}"',
+    "gthread": "{peers}/gunicorn -w {w} --threads {t} -k gthread --log-level error {more}"
+    " -b 127.0.0.1:{port} apps:{app}",
+    "uwsgi": "{peers}/uwsgi --http11-socket 127.0.0.1:{port} -M -p {w} --threads {t} --enable-threads -L {more}"
     " -w apps --callable {app} --die-on-term",
-    "waitress": "{peers}/waitress-serve --threads={t} --listen=127.0.0.1:{port} apps:{app}",
+    "waitress": "{peers}/waitress-serve --threads={t} {more} --listen=127.0.0.1:{port} apps:{app}",
 }
 
 
@@ -113,30 +124,41 @@ def end(process: subprocess.Popen) -> None:
         pass  # all gone
 
 
+def run_wrk(url: str, seconds: int, connections: int, body: int, headers: Sequence[str], limit: float = 0) -> str:
+    """Runs wrk, with a POST if there is a body; returns its report, if it may run to its end."""
+    command = ["timeout", str(limit or seconds + 10), "wrk", "-t1", f"-c{connections}", "--latency", f"-d{seconds}"]
+    for header in headers:
+        command += ["-H", header]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        if body:
+            script.write(f'wrk.method="POST"\nwrk.body=string.rep("x",{body})\n')
+            script.flush()
+            command += ["-s", script.name]
+        return subprocess.run([*command, url], capture_output=True, text=True, check=False).stdout
+
+
 def wrk(options: argparse.Namespace, app: str, url: str, seconds: int) -> str:
-    """Runs wrk and returns its report."""
-    script = []
-    if app == "echo":
-        lua = Path("/tmp/gowsgi-bench-echo.lua")
-        lua.write_text(f'wrk.method="POST"\nwrk.body=string.rep("x",{options.bodysize})\n')
-        script = ["-s", str(lua)]
-    command = ["timeout", str(seconds + 10), "wrk", "-t1", f"-c{options.c}", "--latency", *script, f"-d{seconds}", url]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    """Runs wrk as the command line says."""
+    return run_wrk(url, seconds, options.c, options.bodysize if app == "echo" else 0, ())
+
+
+def spawn(command: str, log: IO[str], **values: object) -> subprocess.Popen[bytes]:
+    """Starts a server in a session of its own."""
+    path = os.pathsep.join([str(HERE), os.environ.get("BENCH_SITE", "")])
+    return subprocess.Popen(
+        shlex.split(command.format(**{"more": "", "peers": PEERS, **values})),
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+    )
 
 
 def once(name: str, command: str, options: argparse.Namespace, app: str, port: int) -> dict:
     """Starts a server, warms it up, measures it, ends it."""
-    line = command.format(port=port, app=app, w=options.w, t=options.t, peers=PEERS)
-    path = os.pathsep.join([str(HERE), os.environ.get("BENCH_SITE", "")])
     with Path(f"/tmp/gowsgi-bench-{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            shlex.split(line),
-            cwd=HERE,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
+        process = spawn(command, log, port=port, app=app, w=options.w, t=options.t)
     try:
         wait_listening(port)
         url = f"http://127.0.0.1:{port}{options.path}"
