@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def pss_megabytes(pids: list[int]) -> float:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
             continue
-        kilobytes += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M).group(1))
+        kilobytes += int(re.findall(r"^Pss:\s+(\d+)", rollup, re.M)[0])
     return kilobytes / 1024
 
 
@@ -110,7 +110,7 @@ def wait_listening(port: int) -> None:
     raise RuntimeError("the server does not listen")
 
 
-def end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Ends a server and what it started."""
     for number, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 2)):
         try:
@@ -155,7 +155,7 @@ def spawn(command: str, log: IO[str], **values: object) -> subprocess.Popen[byte
     )
 
 
-def once(name: str, command: str, options: argparse.Namespace, app: str, port: int) -> dict:
+def once(name: str, command: str, options: argparse.Namespace, app: str, port: int) -> dict[str, Any]:
     """Starts a server, warms it up, measures it, ends it."""
     with Path(f"/tmp/gowsgi-bench-{name}.log").open("w") as log:
         process = spawn(command, log, port=port, app=app, w=options.w, t=options.t)
@@ -172,22 +172,22 @@ def once(name: str, command: str, options: argparse.Namespace, app: str, port: i
         end(process)
 
 
-def read_report(report: str) -> dict:
+def read_report(report: str) -> dict[str, Any]:
     """Takes wrk's report apart."""
     latency = dict(re.findall(r"(50|99)%\s+([\d.]+\w+)", report))
     wrong = re.findall(r"(?:Socket errors|Non-2xx).*", report)
     return {
-        "requests": int(re.search(r"(\d+) requests in", report).group(1)),
-        "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", report).group(1)),
+        "requests": int(re.findall(r"(\d+) requests in", report)[0]),
+        "rps": float(re.findall(r"Requests/sec:\s+([\d.]+)", report)[0]),
         "p50": latency.get("50"),
         "p99": latency.get("99"),
         "wrong": " ".join(wrong),
     }
 
 
-def compare(commands: dict[str, str], app: str, options: argparse.Namespace, ports: list[int]) -> dict:
+def compare(commands: dict[str, str], app: str, options: argparse.Namespace, ports: list[int]) -> dict[str, Any]:
     """Runs the rounds of one application and prints its table."""
-    results = {name: [] for name in commands}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, command in commands.items():
             ports[0] += 1
@@ -202,7 +202,7 @@ def compare(commands: dict[str, str], app: str, options: argparse.Namespace, por
     return results
 
 
-def row(name: str, rounds: list[dict], best: float) -> str:
+def row(name: str, rounds: list[dict[str, Any]], best: float) -> str:
     """One server's line."""
     if not rounds:
         return f"{name:10s} FAILED"

@@ -13,7 +13,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -275,7 +275,7 @@ class _Clients:
         self._epoll.close()
         return ", ".join(f"{count} {what}" for what, count in self.errors.items())
 
-    def result(self, path: str, seconds: float, problems: str) -> dict:
+    def result(self, path: str, seconds: float, problems: str) -> dict[str, Any]:
         """Returns the figures of one path; requests and rps are of all."""
         number = sum(map(len, self.latencies.values()))
         values = self.latencies.get(path, [])
@@ -288,7 +288,7 @@ class _Clients:
         }
 
 
-def download(port: int, connections: int, seconds: float) -> dict:
+def download(port: int, connections: int, seconds: float) -> dict[str, Any]:
     """Asks again and again on some connections, and throws the answers' bodies away."""
     clients = _Clients(port)
     try:
@@ -304,13 +304,13 @@ def download(port: int, connections: int, seconds: float) -> dict:
     return clients.result("/", took, problems)
 
 
-def mixed(port: int, seconds: float, rate: float, slow: float, most: int = 256) -> dict:
+def mixed(port: int, seconds: float, rate: float, slow: float, most: int = 256) -> dict[str, Any]:
     """Sends at a rate, whatever comes back, a part of it to /slow; the latencies are those of the others.
 
     Chance says when and which, the same for each server. A new connection is made when all
     that there are wait for an answer.
     """
-    clients, chance, free = _Clients(port), random.Random(7), []
+    clients, chance, free = _Clients(port), random.Random(7), list[_Client]()
     began = time.perf_counter()
     end = began + seconds
     due = began

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 import plots
-from rows import Goal, Row
+from rows import Figures, Goal, Row, Servers
 
 NAMES = {"gthread": "gunicorn gthread", "uwsgi": "uWSGI"}
 # Metric, its column, how it is written there, and beside a goal.
@@ -39,7 +39,7 @@ two digits.
 """
 
 
-def lines(kept: dict) -> str:
+def lines(kept: Figures) -> str:
     """Return the figures as JSON, a line for each round, so that a difference can be read."""
     rows = []
     for name, row in kept.items():
@@ -58,13 +58,13 @@ def shown(label: str) -> str:
     return NAMES.get(name, name) + (f", {threads} thread{'s' * (threads != '1')}" if threads else "")
 
 
-def middle(rounds: list[dict], metric: str) -> float | None:
+def middle(rounds: list[Figures], metric: str) -> float | None:
     """Return the median of a metric, or None if no round has it."""
     values = [one[metric] for one in rounds if metric in one]
     return statistics.median(values) if values else None
 
 
-def wrong(rounds: list[dict]) -> str:
+def wrong(rounds: list[Figures]) -> str:
     """Return what went wrong, and how often."""
     problems = [one["wrong"] for one in rounds if one["wrong"]]
     if not problems:
@@ -73,7 +73,7 @@ def wrong(rounds: list[dict]) -> str:
     return f"{text} ({len(problems)} of {len(rounds)} rounds)"
 
 
-def mostly_wrong(rounds: list[dict]) -> bool:
+def mostly_wrong(rounds: list[Figures]) -> bool:
     """Tell whether more than half of the rounds had errors."""
     return sum(bool(one["wrong"]) for one in rounds) * 2 > len(rounds)
 
@@ -83,7 +83,7 @@ def unit(metric: str, value: float) -> str:
     return next(form for name, _, _, form in COLUMNS if name == metric).format(value)
 
 
-def compared(goal: Goal, servers: dict[str, list[dict]]) -> tuple[str, float] | None:
+def compared(goal: Goal, servers: Servers) -> tuple[str, float] | None:
     """Return what a goal compares us with, and its figure."""
     metric = goal.of or goal.metric
     if isinstance(goal.against, float):
@@ -104,7 +104,7 @@ def compared(goal: Goal, servers: dict[str, list[dict]]) -> tuple[str, float] | 
     return shown(label), value
 
 
-def verdict(goal: Goal, servers: dict[str, list[dict]]) -> list[str]:
+def verdict(goal: Goal, servers: Servers) -> list[str]:
     """Return the cells behind a goal: our figure, the other, the ratio, whether it is reached."""
     ours = middle(servers.get("gowsgi", []), goal.metric)
     other = compared(goal, servers)
@@ -128,7 +128,7 @@ def table(head: list[str], body: list[list[str]], texts: int = 1) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, marks, *body]) + "\n"
 
 
-def figures(row: Row, servers: dict[str, list[dict]]) -> str:
+def figures(row: Row, servers: Servers) -> str:
     """Return the table of a row."""
     has = [column for column in COLUMNS if any(column[0] in one for rounds in servers.values() for one in rounds)]
     best = max((middle(rounds, "rps") or 0 for rounds in servers.values()), default=0)
@@ -149,7 +149,7 @@ def figures(row: Row, servers: dict[str, list[dict]]) -> str:
     return table([*head, "errors"], body)
 
 
-def about(row: Row, kept: dict, newest: dict) -> str:
+def about(row: Row, kept: Figures, newest: Figures) -> str:
     """Return what a row is, and in what it differs from others."""
     parts = [row.note] if row.note else []
     if row.load in ("wrk", "download") and row.connections != 32:
@@ -160,7 +160,7 @@ def about(row: Row, kept: dict, newest: dict) -> str:
     return " ".join(parts) + "\n\n" if parts else ""
 
 
-def growth(folder: Path, rows: list[Row], kept: dict) -> str:
+def growth(folder: Path, rows: list[Row], kept: Figures) -> str:
     """Write the plots, and return their part of the page."""
     parts = []
     for plot, what in (("connections", "connections"), ("headers", "headers in each request")):
@@ -178,7 +178,7 @@ def growth(folder: Path, rows: list[Row], kept: dict) -> str:
     return "\n".join(parts)
 
 
-def write(docs: Path, rows: list[Row], kept: dict) -> None:
+def write(docs: Path, rows: list[Row], kept: Figures) -> None:
     """Write the page and the plots."""
     (docs / "benchmarks").mkdir(parents=True, exist_ok=True)
     newest = max((kept[row.name] for row in rows), key=lambda one: one["when"])

@@ -9,11 +9,10 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 90, 40, 50
 # Colours that stand out from white and from black; shape and dashes tell the lines apart as well.
 STYLES = (("#1f9d6b", "", "circle"), ("#d9622b", "7 4", "square"), ("#4a86e8", "2 4", "triangle"))
 STYLE = """<style>
-text { font: 13px sans-serif; fill: #555 }
+text { font: 13px sans-serif; fill: #777 }
 .title { font-size: 15px }
 .grid { stroke: #888; stroke-opacity: .3 }
 .line { fill: none; stroke-width: 2.5 }
-@media (prefers-color-scheme: dark) { text { fill: #bbb } }
 </style>"""
 
 

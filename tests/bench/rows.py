@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 ALL = ("gowsgi", "granian", "bjoern", "gthread", "uwsgi", "waitress")
 THREADED = tuple(name for name in ALL if name != "bjoern")
 FORKING = tuple(name for name in ALL if name != "waitress")
 GROWTH = ("gowsgi", "granian", "bjoern")
+#: What a measurement yields: numbers by metric, and under "wrong" what went wrong.
+Figures = dict[str, Any]
+Servers = dict[str, list[Figures]]
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,9 @@ class Row:
     x: int = 0
 
 
-def at_least(text: str, factor: float, against: str | float = "best", **more: str) -> Goal:
+def at_least(text: str, factor: float, against: str | float = "best", of: str = "") -> Goal:
     """Returns a goal for throughput."""
-    return Goal(text, "rps", factor, against, **more)
+    return Goal(text, "rps", factor, against, of)
 
 
 def lowest(text: str, metric: str) -> Goal:

@@ -2,7 +2,8 @@
 """Measures gowsgi beside other servers, row by row, and writes docs/benchmarks.md.
 
 Rounds are interleaved (A B C A B C), medians are told. Figures are kept in a JSON file, so
-that rows can be measured one by one; the document is made from all that the file has.
+that rows can be measured one by one, each as a whole; the document is made from all that
+the file has.
 
     table.py                             everything: about 35 minutes on 2 cores
     table.py --rows hello-1,flask-4      these, the others stay as they are
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING
 import clients
 import document
 from bench import COMMANDS, GOWSGI, PEERS, cpu_seconds, end, pss_megabytes, read_report, run_wrk, spawn, tree
-from rows import BY_NAME, ROWS, Row
+from rows import BY_NAME, ROWS, Figures, Row, Servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +111,7 @@ class Server:
         self.wrk(5, WARM_UP)
 
     @contextlib.contextmanager
-    def counted(self, figures: dict) -> Iterator[None]:
+    def counted(self, figures: Figures) -> Iterator[None]:
         """Add the CPU time per request of a block that adds the number of requests, and the memory."""
         before = cpu_seconds(tree(self.process.pid))
         yield
@@ -131,19 +132,21 @@ def free_ports() -> Iterator[int]:
             yield number
 
 
-def taken_apart(report: str) -> dict:
+def taken_apart(report: str) -> Figures:
     """Return the figures of wrk's report, times in milliseconds."""
+    if "requests in" not in report:
+        raise RuntimeError("wrk could not connect")
     figures = read_report(report)
     for name in ("p50", "p99"):
-        number, unit = re.fullmatch(r"([\d.]+)(\w+)", figures[name]).groups()
-        figures[name] = float(number) * UNITS[unit]
+        unit = figures[name].lstrip("0123456789.")
+        figures[name] = float(figures[name].removesuffix(unit)) * UNITS[unit]
     return figures
 
 
-def load_wrk(server: Server) -> dict:
+def load_wrk(server: Server) -> Figures:
     """Load with wrk."""
     server.warm_up()
-    figures: dict = {}
+    figures: Figures = {}
     with server.counted(figures):
         if server.row.connections > server.threads * server.row.workers:
             with clients.Starving(server.port, "/", server.secs - 0.4) as more:
@@ -154,25 +157,25 @@ def load_wrk(server: Server) -> dict:
     return figures
 
 
-def load_download(server: Server) -> dict:
+def load_download(server: Server) -> Figures:
     """Throw large answers away."""
     clients.download(server.port, server.row.connections, WARM_UP)
-    figures: dict = {}
+    figures: Figures = {}
     with server.counted(figures):
         figures |= clients.download(server.port, server.row.connections, server.secs)
     return figures
 
 
-def load_mixed(server: Server) -> dict:
+def load_mixed(server: Server) -> Figures:
     """Send quick and slow requests at a rate."""
     clients.mixed(server.port, WARM_UP, 1200, 0.1)
-    figures: dict = {}
+    figures: Figures = {}
     with server.counted(figures):
         figures |= clients.mixed(server.port, server.secs, 1200, 0.1)
     return figures
 
 
-def load_idle(server: Server) -> dict:
+def load_idle(server: Server) -> Figures:
     """Measure hello without and with idle connections."""
     server.warm_up()
     alone = taken_apart(server.wrk(server.secs))
@@ -187,7 +190,7 @@ def load_idle(server: Server) -> dict:
     return figures
 
 
-def load_uploads(server: Server) -> dict:
+def load_uploads(server: Server) -> Figures:
     """Measure hello without and with slow uploads."""
     server.warm_up()
     alone = taken_apart(server.wrk(server.secs))
@@ -198,7 +201,7 @@ def load_uploads(server: Server) -> dict:
     return figures
 
 
-def load_start(server: Server) -> dict:
+def load_start(server: Server) -> Figures:
     """Tell how long it took to the first answer, and the memory after a load."""
     report = taken_apart(server.wrk(1))
     each = [pss_megabytes([pid]) for pid in tree(server.process.pid)]
@@ -215,11 +218,11 @@ LOADS = {
 }
 
 
-def measure(row: Row, options: argparse.Namespace) -> dict:
+def measure(row: Row, options: argparse.Namespace) -> Figures:
     """Return the rounds of all servers of a row."""
     only = [name for name in options.servers.split(",") if name]
     labels = [label for label in row.servers if not only or label.split("/")[0] in only]
-    rounds: dict[str, list[dict]] = {label: [] for label in labels}
+    rounds: Servers = {label: [] for label in labels}
     ports = free_ports()
     for number in range(options.rounds):
         for label in labels:
@@ -269,6 +272,8 @@ def main() -> None:
     names = [name for name in options.rows.split(",") if name] or list(BY_NAME)
     if unknown := set(names) - set(BY_NAME):
         parser.error(f"no such rows: {', '.join(sorted(unknown))}")
+    if not options.write and not Path(PEERS, "python").exists():
+        parser.error("no servers to compare with: make peers")
     # 10,000 connections are in two processes at once; a stopped run ends its server.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
