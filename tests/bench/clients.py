@@ -186,8 +186,10 @@ class _Client:
     """One kept connection with at most one request under way."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port), 2)
+        # On loopback this is at once, or the server's backlog is full.
+        self.socket = socket.create_connection((HOST, port), 0.2)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.requests = 0
         self.began = 0.0
         self.path = ""
         self.busy = False
@@ -232,8 +234,8 @@ class _Clients:
         self._epoll = select.epoll()
         self._scratch = bytearray(1 << 20)
 
-    def send(self, path: str, client: _Client | None = None) -> None:
-        """Sends a request, on a new connection if none is given."""
+    def send(self, path: str, client: _Client | None = None) -> bool:
+        """Sends a request, on a new connection if none is given; tells whether that went well."""
         try:
             if client is None:
                 client = _Client(self.port)
@@ -244,6 +246,9 @@ class _Clients:
             self.errors["requests not sent"] += 1
             if client is not None:
                 self.drop(client)
+            return False
+        client.requests += 1
+        return True
 
     def drop(self, client: _Client) -> None:
         del self.all[client.socket.fileno()]
@@ -299,6 +304,8 @@ def download(port: int, connections: int, seconds: float) -> dict[str, Any]:
             for client in clients.wait(left):
                 clients.send("/", client)
         took = time.perf_counter() - began
+        if starved := sum(client.requests < 2 for client in clients.all.values()):
+            clients.errors[f"of {connections} connections without an answer"] += starved
     finally:
         problems = clients.close()
     return clients.result("/", took, problems)
@@ -324,7 +331,8 @@ def mixed(port: int, seconds: float, rate: float, slow: float, most: int = 256) 
                 if not free and len(clients.all) >= most:
                     clients.errors["requests not sent, since all connections waited"] += 1
                     continue
-                clients.send(path, free.pop() if free else None)
+                if not clients.send(path, free.pop() if free else None):
+                    most = len(clients.all)
             free += clients.wait(min(due, end + 2) - now if now < end else 0.01)
             free = [client for client in free if client.socket.fileno() >= 0]
         lost = sum(client.busy for client in clients.all.values())

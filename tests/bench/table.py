@@ -91,9 +91,11 @@ class Server:
             self.start = (time.perf_counter() - began) * 1000
             if self.row.workers > 1:
                 time.sleep(1)  # the first answer was one worker's
-        except BaseException:
+        except Exception as error:
+            self._log.seek(0)
+            said = self._log.read().strip()[-300:]
             self.__exit__()
-            raise
+            raise RuntimeError(f"{error}; its log ends with: {said}" if said else str(error)) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,9 +129,12 @@ class Server:
 def free_ports() -> Iterator[int]:
     """Yield ports that nobody has, below those that the system gives to clients."""
     for number in itertools.cycle(range(21000 + os.getpid() % 5000, 32000)):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", number))
-            yield number
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        yield number
 
 
 def taken_apart(report: str) -> Figures:
@@ -218,7 +223,7 @@ LOADS = {
 }
 
 
-def measure(row: Row, options: argparse.Namespace) -> Figures:
+def measure(row: Row, options: argparse.Namespace, facts: dict[str, str]) -> Figures:
     """Return the rounds of all servers of a row."""
     only = [name for name in options.servers.split(",") if name]
     labels = [label for label in row.servers if not only or label.split("/")[0] in only]
@@ -234,7 +239,7 @@ def measure(row: Row, options: argparse.Namespace) -> Figures:
             shown = " ".join(f"{key}={value:.4g}" for key, value in figures.items() if key != "wrong")
             print(f"{row.name} {number + 1}/{options.rounds} {label}: {shown} {figures['wrong']}", flush=True)
             rounds[label].append({k: v if k == "wrong" else round(v, 4) for k, v in figures.items()})
-    return {"secs": options.secs, "when": time.strftime("%Y-%m-%d %H:%M"), "machine": machine(), "servers": rounds}
+    return {"secs": options.secs, "when": time.strftime("%Y-%m-%d %H:%M"), "machine": facts, "servers": rounds}
 
 
 def output(*command: str) -> str:
@@ -246,12 +251,15 @@ def machine() -> dict[str, str]:
     """Tell what was measured, and on what."""
     model = re.search(r"^model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(), re.M)
     packages = {p["name"]: p["version"] for p in json.loads(output(f"{PEERS}/pip", "list", "--format", "json") or "[]")}
-    commit = output("git", "-C", str(REPO), "describe", "--always", "--dirty", "--exclude", "*")
+    commit = output("git", "-C", str(REPO), "rev-parse", "--short", "HEAD")
+    # What this command writes itself is no change.
+    if output("git", "-C", str(REPO), "status", "--porcelain", "-uno", "--", ":!docs"):
+        commit += " with changes"
     return {
         "cores": f"{len(os.sched_getaffinity(0))} ({model.group(1) if model else platform.machine()})",
         "kernel": f"Linux {platform.release()}",
         "Python": f"CPython {output(f'{PEERS}/python', '-c', 'import platform; print(platform.python_version())')}",
-        "gowsgi": f"{output(str(GOWSGI), 'version').splitlines()[0]} ({commit})",
+        "gowsgi": f"{output(str(GOWSGI), 'version').removeprefix('gowsgi ')} ({commit})",
         **{name: packages.get(name, "?") for name in ("granian", "bjoern", "gunicorn", "pyuwsgi", "waitress", "Flask")},
     }
 
@@ -280,8 +288,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     kept = json.loads(options.json.read_text()) if options.json.exists() else {}
     if not options.write:
+        facts = machine()
         for name in names:
-            kept[name] = measure(BY_NAME[name], options)
+            kept[name] = measure(BY_NAME[name], options, facts)
             options.json.parent.mkdir(parents=True, exist_ok=True)
             options.json.write_text(document.lines(kept))
     document.write(options.docs, [row for row in ROWS if row.name in kept], kept)
