@@ -124,8 +124,9 @@ def idle(port: int, number: int, problems: list[str]) -> Iterator[None]:
 
 def _closed(connection: socket.socket) -> bool:
     """Tells whether the other side has closed, or sent what nobody asked for."""
+    connection.setblocking(False)
     try:
-        connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        connection.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return False
     except OSError:
@@ -157,6 +158,7 @@ class Uploads:
             except OSError:
                 client.close()
                 continue
+            client.setblocking(False)
             self._clients.append(client)
         if len(self._clients) < self._number:
             self._problems.append(f"only {len(self._clients)} uploads could begin")
@@ -179,7 +181,7 @@ class Uploads:
             for client in self._clients[turn % self.SLICES :: self.SLICES]:
                 # A server that does not read has full buffers: that is its own choice.
                 with contextlib.suppress(OSError):
-                    client.send(self.PIECE, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                    client.send(self.PIECE)
 
 
 class _Client:
