@@ -23,21 +23,29 @@ IP_BIND_ADDRESS_NO_PORT = 24  # from linux/in.h
 PATIENCE = 10.0
 
 
-def get(path: str = "/") -> bytes:
+def get(path: str) -> bytes:
     """Returns a request."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-def ask(connection: socket.socket, request: bytes) -> bytes:
-    """Sends a request, and returns its answer up to the end of the head, or of the connection."""
-    connection.sendall(request)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
+def content_length(head: bytes) -> int:
+    """Returns how long a body is, by its head; ValueError if that does not say so."""
+    return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+
+
+def ask(connection: socket.socket, path: str, *, whole: bool = False) -> bool:
+    """Tells whether a request is answered with 200; the body may still come, if not asked for."""
+    connection.sendall(get(path))
+    answer, length = b"", None
+    while length is None or len(answer) < length:
         piece = connection.recv(65536)
         if not piece:
-            break
+            return False
         answer += piece
-    return answer
+        head, end, _ = answer.partition(b"\r\n\r\n")
+        if end:
+            length = len(head + end) + (content_length(head) if whole else 0)
+    return answer.startswith(b"HTTP/1.1 200")
 
 
 def first_answer(port: int, path: str, patience: float = PATIENCE) -> None:
@@ -46,7 +54,7 @@ def first_answer(port: int, path: str, patience: float = PATIENCE) -> None:
     while (left := deadline - time.monotonic()) > 0:
         try:
             with socket.create_connection((HOST, port), left) as connection:
-                if ask(connection, get(path)).startswith(b"HTTP/1.1 200"):
+                if ask(connection, path):
                     return
         except OSError:
             pass
@@ -85,7 +93,7 @@ class Starving:
         try:
             with socket.create_connection((HOST, port), patience) as connection:
                 connection.settimeout(patience)
-                if ask(connection, get(path)).startswith(b"HTTP/1.1 200"):
+                if ask(connection, path):
                     return
             self.problem = "one more connection was closed without an answer"
         except OSError:
@@ -107,7 +115,7 @@ def idle(port: int, number: int, problems: list[str]) -> Iterator[None]:
             connection.bind((f"127.0.0.{2 + i % 4}", 0))
             try:
                 connection.connect((HOST, port))
-                answered = ask(connection, get()).startswith(b"HTTP/1.1 200")
+                answered = ask(connection, "/", whole=True)
             except OSError:
                 answered = False
             if not answered or time.monotonic() > deadline:
@@ -217,8 +225,7 @@ class _Client:
             head, end, body = self._head.partition(b"\r\n\r\n")
             if end:
                 self.ok = head.startswith(b"HTTP/1.1 200")
-                length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
-                self._left = int(length) - len(body)
+                self._left = content_length(head) - len(body)
         if not taken:
             raise ConnectionResetError
         self.busy = self._left != 0

@@ -154,6 +154,8 @@ def about(row: Row, kept: Figures, newest: Figures) -> str:
     parts = [row.note] if row.note else []
     if row.load in ("wrk", "download") and row.connections != 32:
         parts.append(f"{row.connections:,} connections.")
+    if row.more:
+        parts.append("Options: " + ", ".join(f"{shown(name)} `{more}`" for name, more in row.more.items()) + ".")
     if kept["machine"] != newest["machine"]:
         was = [f"{key} {value}" for key, value in kept["machine"].items() if newest["machine"].get(key) != value]
         parts.append(f"Measured {kept['when']}, with {', '.join(was) or 'less'}.")

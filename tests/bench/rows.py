@@ -70,8 +70,15 @@ BEST = at_least("throughput best", 1.0)
 PEER = at_least("≥ 1.0 of the best", 1.0)
 PEER12 = at_least("≥ 1.2 of the best", 1.2)
 PEER13 = at_least("≥ 1.3 of the best", 1.3)
-LONG = {"gowsgi": "--keep-alive 300", "gthread": "--keep-alive 300 --worker-connections 20000 --backlog 2048"}
+# Where there are many connections, none shall be refused for a default limit.
+GRANIAN = "--backlog 4096 --backpressure 20000"
+LONG = {
+    "gowsgi": "--keep-alive 300",
+    "granian": GRANIAN,
+    "gthread": "--keep-alive 300 --worker-connections 20000 --backlog 2048",
+}
 SLOW = {
+    "granian": GRANIAN,
     "gthread": "--worker-connections 2000",
     "uwsgi": "--listen 2048",
     "waitress": "--connection-limit 2000 --asyncore-use-poll",
@@ -197,6 +204,7 @@ ROWS = (
             "hello",
             servers=GROWTH,
             connections=number,
+            more={"granian": GRANIAN},
             plot="connections",
             x=number,
         )
