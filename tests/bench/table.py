@@ -91,11 +91,13 @@ class Server:
             self.start = (time.perf_counter() - began) * 1000
             if self.row.workers > 1:
                 time.sleep(1)  # the first answer was one worker's
-        except Exception as error:
+        except BaseException as error:
             self._log.seek(0)
             said = self._log.read().strip()[-300:]
             self.__exit__()
-            raise RuntimeError(f"{error}; its log ends with: {said}" if said else str(error)) from error
+            if isinstance(error, RuntimeError) and said:
+                raise RuntimeError(f"{error}; its log ends with: {said}") from error
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
