@@ -16,7 +16,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HOST = "127.0.0.1"
 IP_BIND_ADDRESS_NO_PORT = 24  # from linux/in.h
@@ -48,10 +48,12 @@ def ask(connection: socket.socket, path: str, *, whole: bool = False) -> bool:
     return answer.startswith(b"HTTP/1.1 200")
 
 
-def first_answer(port: int, path: str, patience: float = PATIENCE) -> None:
+def first_answer(port: int, path: str, alive: Callable[[], bool]) -> None:
     """Returns with a server's first 200."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     while (left := deadline - time.monotonic()) > 0:
+        if not alive():
+            raise RuntimeError("the server has ended")
         try:
             with socket.create_connection((HOST, port), left) as connection:
                 if ask(connection, path):

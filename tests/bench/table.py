@@ -87,7 +87,7 @@ class Server:
         began = time.perf_counter()
         self.process = spawn(self._command, self._log, **self._values)
         try:
-            clients.first_answer(self.port, "/")
+            clients.first_answer(self.port, "/", lambda: self.process.poll() is None)
             self.start = (time.perf_counter() - began) * 1000
             if self.row.workers > 1:
                 time.sleep(1)  # the first answer was one worker's
