@@ -25,7 +25,6 @@ type thread struct {
 	ident    uint64 // as threading.get_ident() has it; set before Run
 	app      App
 	report   Reporter
-	parallel bool     // it shares no GIL with the others
 	notify   *os.File // the outbox's end of the pipe; held so that it stays open
 
 	// mu orders what the application's write() sends (drainOutbox) with what the
@@ -63,7 +62,7 @@ func (t *thread) call(function string, argument *string) (string, error) {
 // Running implements bridge.Locked.
 func (t *thread) Running() (running, known bool) {
 	n := C.gw_thread_running(t.c)
-	return n > 0, n >= 0 && !t.parallel
+	return n > 0, n >= 0
 }
 
 // Execute implements bridge.Executor. Crossings: one when the application returned
