@@ -20,12 +20,12 @@ import (
 // request it serves. All but drainOutbox runs on its own goroutine, which is
 // locked to the OS thread.
 type thread struct {
-	c        *C.gw_thread
-	index    int
-	ident    uint64 // as threading.get_ident() has it; set before Run
-	app      App
-	report   Reporter
-	notify   *os.File // the outbox's end of the pipe; held so that it stays open
+	c      *C.gw_thread
+	index  int
+	ident  uint64 // as threading.get_ident() has it; set before Run
+	app    App
+	report Reporter
+	notify *os.File // the outbox's end of the pipe; held so that it stays open
 
 	// mu orders what the application's write() sends (drainOutbox) with what the
 	// thread itself passes on.
