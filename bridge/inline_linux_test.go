@@ -3,7 +3,10 @@ package bridge
 import (
 	"net"
 	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -303,6 +306,55 @@ func TestReusedDescriptor(t *testing.T) {
 	if h.p.set.count != 1 {
 		t.Errorf("%d connections are in the set, want 1", h.p.set.count)
 	}
+}
+
+// TestOutOfDescriptors: a connection that goes to a goroutine takes a second descriptor
+// for a moment, and gets it although there are no more.
+func TestOutOfDescriptors(t *testing.T) {
+	text := strings.Repeat("x", 4<<20) // more than a socket takes at once
+	h := start(t, func(x *Exchange) { _ = x.Respond(okHead(), []byte(text), true) })
+	var clients []*client
+	for range 4 {
+		clients = append(clients, h.dial())
+	}
+	eventually(t, "the connections", func() bool { return h.srv.Connections() == 4 })
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	var taken []int
+	restore := sync.OnceFunc(func() {
+		for _, fd := range taken {
+			syscall.Close(fd)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	})
+	defer restore()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 256, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			break
+		}
+		taken = append(taken, fd)
+	}
+	var all sync.WaitGroup
+	for _, c := range clients {
+		c.send(get("/"))
+	}
+	for i, c := range clients {
+		all.Go(func() {
+			if res, body, err := readAnswer(c); err != nil || res.StatusCode != 200 || len(body) != len(text) {
+				t.Errorf("client %d: %d bytes, %v", i, len(body), err)
+			}
+		})
+	}
+	all.Wait()
+	restore()
 }
 
 // TestIdleTimeBegins with the end of a request, however long that took.

@@ -19,6 +19,9 @@ type Executor interface {
 // Pool is the bounded queue between fronts and executors: first come, first
 // served; the executor that became idle last is woken first, since its caches
 // are the warm ones. Executors also serve parked connections, without the queue.
+//
+// Locks are taken in this order: a Server's, its Pool's, an Exchange's, a connection's.
+// Only what does not wait is done under a Pool's.
 type Pool struct {
 	limits PoolLimits
 
