@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/gowsgi/gowsgi/bridge"
 )
@@ -18,12 +19,13 @@ var _ = [1]struct{}{}[bridge.LendFrom-C.GW_LEND]
 // more: executors release it if they serve something meanwhile.
 const loanRest = 100 * time.Millisecond
 
-// loan is a bytes object that an exchange owns.
-type loan struct{ object *C.PyObject }
+// loan is a bytes object that an exchange owns. As an interface's value it is no
+// allocation, which it would be with a pointer to a C type.
+type loan struct{ object unsafe.Pointer }
 
 // Return implements bridge.Loan.
 func (l loan) Return() {
-	if C.gw_return(l.object) {
+	if C.gw_return((*C.PyObject)(l.object)) {
 		time.AfterFunc(loanRest, func() { C.gw_reap() })
 	}
 }

@@ -126,7 +126,7 @@ func (t *thread) deliver(x *bridge.Exchange) error {
 	body := unsafe.Slice((*byte)(unsafe.Pointer(p.body)), int(p.body_len))
 	var lent bridge.Loan
 	if p.lent != nil {
-		lent = loan{p.lent}
+		lent = loan{unsafe.Pointer(p.lent)}
 	}
 	last := p.kind == C.GW_LAST
 	switch {

@@ -364,6 +364,12 @@ def route_quick_chunks(environ, start):
         yield b"%d," % i
 
 
+def route_64_chunks(environ, start):
+    ok(start)
+    for _ in range(64):
+        yield b"z" * 1024
+
+
 def route_quick_then_raise(environ, start):
     ok(start)
     yield b"first"
