@@ -16,10 +16,14 @@ PEERS    ?= $(CURDIR)/.cache/peers
 
 all: build
 
-build: bin/gowsgi
+build: bin/gowsgi bin/gowsgi-launcher
 
 bin/gowsgi: FORCE
 	CGO_ENABLED=1 $(GO) build -trimpath -o $@ ./cmd/gowsgi
+
+# What `gowsgi build` puts in front of a program, linked statically.
+bin/gowsgi-launcher: FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $@ ./cmd/gowsgi-launcher
 
 # --- the example ---
 

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/gowsgi/gowsgi/pyembed"
 	"github.com/gowsgi/gowsgi/wsgi"
 )
 
@@ -20,9 +20,11 @@ type Config struct {
 
 	// Dir is the folder that App's module lies in; "" is the working folder. It goes
 	// on sys.path, behind those of earlier loads. The working folder does not change.
+	// In a program of one file a relative Dir lies in the folder that `gowsgi build`
+	// has packed, and "" is that.
 	Dir string
 
-	// PythonPath are further folders for sys.path, behind Dir.
+	// PythonPath are further folders for sys.path, behind Dir, and found as Dir is.
 	PythonPath []string
 
 	// Prefix is the path that the application is mounted under, such as "/blog": it
@@ -80,8 +82,8 @@ type Config struct {
 	// decides; later ones may leave it out or repeat it, otherwise there is ErrProcess.
 
 	// Python is an interpreter's path or name, also a virtual environment's, whose
-	// packages are there then. "" is VIRTUAL_ENV, else .venv in Dir, else python3
-	// on PATH.
+	// packages are there then. "" is what `gowsgi build` has packed, else VIRTUAL_ENV,
+	// else .venv in Dir, else python3 on PATH.
 	Python string
 
 	// Threads is how many requests and calls run in Python at a time; 1 when 0. The
@@ -134,7 +136,7 @@ func (c *Config) check() error {
 func (c *Config) folders() ([]string, error) {
 	folders := make([]string, 0, 1+len(c.PythonPath))
 	for _, folder := range append([]string{c.Dir}, c.PythonPath...) {
-		path, err := filepath.Abs(folder)
+		path, err := pyembed.AppFolder(folder)
 		if err != nil {
 			return nil, fmt.Errorf("finding the folder %q: %w", folder, err)
 		}

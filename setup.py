@@ -39,14 +39,21 @@ class BuildBinary(build_scripts):
         return []
 
     def run(self) -> None:
-        """Builds ./cmd/gowsgi."""
+        """Builds the command, and what `gowsgi build` puts in front of a program."""
         check_toolchain()
-        target = Path(self.build_dir).resolve() / "gowsgi"
+        self.build("gowsgi-launcher", cgo=False)
+        self.build("gowsgi", cgo=True)
+
+    def build(self, name: str, cgo: bool) -> None:
+        """Builds a command of the Go module."""
+        target = Path(self.build_dir).resolve() / name
         # pip may build in a checkout of another owner, where asking git fails;
         # the version comes from _version.py anyway.
-        command = ["go", "build", "-trimpath", "-buildvcs=false", "-o", str(target), "./cmd/gowsgi"]
+        command = ["go", "build", "-trimpath", "-buildvcs=false", "-o", str(target), f"./cmd/{name}"]
+        if not cgo:
+            command.insert(3, "-ldflags=-s -w")
         self.announce(shlex.join(command), 2)
-        result = subprocess.run(command, cwd=ROOT, env={**os.environ, "CGO_ENABLED": "1"}, check=False)
+        result = subprocess.run(command, cwd=ROOT, env={**os.environ, "CGO_ENABLED": str(int(cgo))}, check=False)
         if result.returncode != 0:
             raise ExecError("the Go part of gowsgi could not be built; go's own message is above")
 

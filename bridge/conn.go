@@ -65,8 +65,10 @@ type conn struct {
 	number int       // the set's for it
 	parked bool      // nobody holds it
 	again  bool      // something has come since somebody holds it
-	ended  bool      // its client will send no more
-	since  time.Time // when it was parked, or a little before
+	hungUp bool      // and its client will send no more
+	since  time.Time // when it was parked; zero until somebody looks, after a request
+
+	ended bool // its client will send no more: what came before is not all
 
 	mu       sync.Mutex
 	idle     bool // waits for a request's first byte

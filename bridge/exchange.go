@@ -416,6 +416,7 @@ func (x *Exchange) abandon(err error) (client string) {
 func (x *Exchange) detach() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.mayWait = false
 	if x.inline != nil && x.inline.ans.over {
 		x.callFront()
 	}

@@ -125,7 +125,7 @@ func (p *Pool) tick() {
 	}
 	work := p.queue.len()
 	set := p.set
-	unwatched := set != nil && set.count > 0 && p.polling == 0
+	unwatched := p.unwatched()
 	if unwatched {
 		work = max(work, 1)
 	}
@@ -136,7 +136,8 @@ func (p *Pool) tick() {
 	}
 	tend := unwatched && wakes == 0 && len(others) == 0 && p.polls == g.polls
 	g.polls = p.polls
-	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0
+	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0 || p.keeps()
+	p.tending = tend
 	pause := g.pause
 	if g.armed && !tend {
 		g.timer.Reset(pause)
@@ -163,9 +164,16 @@ func (p *Pool) tend(set *set) {
 		n := set.wait(&e, len(e), false)
 		p.take(p.arrived(room[:0], &e, n, false), false)
 		if n < len(e) {
-			return
+			break
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tending = false
+	if p.interrupted > 0 || p.called {
+		set.interrupt() // that may have come here
+	}
+	p.closeSet()
 }
 
 // lookInside stops counting those who have been inside for too long; it returns the

@@ -209,13 +209,18 @@ func (c *conn) finished(x *Exchange) (park bool) {
 	switch {
 	case keep && c.r == c.w:
 		c.leaveDesk()
+		c.since = time.Time{}
 		return true
 	case keep:
 		c.desk = nil
 		c.handOver(c.loop)
 	case reset:
 		c.leaveDesk()
-		resetFD(c.fd)
+		c.mu.Lock()
+		if c.fd >= 0 {
+			resetFD(c.fd)
+		}
+		c.mu.Unlock()
 		c.end()
 	case c.r < c.w || c.more():
 		c.desk = nil
@@ -326,7 +331,7 @@ func (c *conn) park() bool {
 	c.r, c.w = 0, 0
 	c.ans, c.lapsed = answer{}, false
 	if !c.srv.Pool.park(c) {
-		c.end()
+		c.handOver(c.loop)
 		return true
 	}
 	c.srv.watchParked()

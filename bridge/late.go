@@ -1,6 +1,9 @@
 package bridge
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Sending an answer takes the kernel's network code through the caches, in which the
 // application was: Flask's hello world takes 86 us of CPU with answers that are sent
@@ -23,6 +26,11 @@ type delayed struct {
 // mayKeep tells whether the answer of what s serves now may be kept; p.mu is held.
 func (p *Pool) mayKeep(s *slot) bool {
 	return s.number >= s.late.from && (p.queue.len() > 0 || p.assisted) && (p.gate.narrow || len(p.slots) == 1)
+}
+
+// keeps tells whether an executor has kept answers, or is about to; p.mu is held.
+func (p *Pool) keeps() bool {
+	return slices.ContainsFunc(p.slots, func(s *slot) bool { return s.x != nil && (s.x.mayWait || len(s.late.kept) > 0) })
 }
 
 // due tells whether kept answers are to be sent before s does anything else; p.mu is

@@ -91,11 +91,17 @@ func (p *Pool) assist() {
 		if p.interrupted > 0 {
 			p.set.interrupt() // that was for an executor
 		}
+		if over && len(kept) == 0 {
+			p.assisted = false
+			p.closeSet()
+			p.mu.Unlock()
+			return
+		}
 		set, dozes := p.set, p.dozes
 		p.mu.Unlock()
 		p.sendLate(kept)
 		if over {
-			break
+			continue // more may have been handed on
 		}
 		p.take(p.arrived(room[:0], &e, set.wait(&e, len(e), dozes), false), false)
 		p.mu.Lock()
@@ -103,13 +109,6 @@ func (p *Pool) assist() {
 		p.passOn()
 		p.mu.Unlock()
 	}
-	p.mu.Lock()
-	p.assisted = false
-	kept := p.handed
-	p.handed = nil
-	p.closeSet()
-	p.mu.Unlock()
-	p.sendLate(kept)
 }
 
 // handOn gives the assistant kept answers; p.mu is held.

@@ -23,24 +23,42 @@ func (p *Pool) park(c *conn) bool {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.set == nil {
+	if p.set == nil || p.set.add(c) != nil {
 		return false
 	}
-	c.parked, c.again, c.ended, c.since = true, false, false, now
+	c.parked, c.again, c.hungUp, c.ended, c.since = true, false, false, false, now
 	if p.polling == 0 {
 		p.startTicks()
 	}
-	return p.set.add(c) == nil
+	return true
+}
+
+// unwatched tells whether no executor waits for the parked connections that there are;
+// p.mu is held.
+func (p *Pool) unwatched() bool { return p.set != nil && p.set.count > 0 && p.polling == 0 }
+
+// closeSet closes the set when nobody looks into it any more; goroutines go on with the
+// connections that are still parked. p.mu is held.
+func (p *Pool) closeSet() {
+	if p.set == nil || !p.stopped || len(p.slots) > 0 || p.assisted || p.tending {
+		return
+	}
+	for _, c := range p.set.all() {
+		if c != nil && c.parked {
+			c.parked = false
+			c.handOver(c.loop)
+		}
+	}
+	p.set.close()
+	p.set = nil
 }
 
 // parkHeld parks a connection that is in the set; false: there is something to read on
 // it. p.mu is held.
 func (p *Pool) parkHeld(c *conn) bool {
-	if c.start.After(c.since) {
-		c.since = c.start
-	}
 	if c.again || c.filled {
-		c.again, c.filled = false, false
+		c.ended = c.ended || c.hungUp
+		c.again, c.hungUp, c.filled = false, false, false
 		return false
 	}
 	c.parked = true
@@ -50,9 +68,12 @@ func (p *Pool) parkHeld(c *conn) bool {
 // repark parks a connection on which there was nothing to read.
 func (p *Pool) repark(c *conn) {
 	p.mu.Lock()
-	parked := p.parkHeld(c)
+	watched := p.set != nil
+	parked := watched && p.parkHeld(c)
 	p.mu.Unlock()
 	switch {
+	case !watched:
+		c.handOver(c.loop)
 	case !parked:
 		p.take([]*conn{c}, false)
 	case c.srv.draining.Load():
@@ -82,7 +103,7 @@ func (p *Pool) arrived(conns []*conn, e *events, n int, polled bool) []*conn {
 		case c == nil:
 		case !c.parked:
 			c.again = true
-			c.ended = c.ended || ended
+			c.hungUp = c.hungUp || ended
 		default:
 			c.parked, c.ended = false, ended
 			conns = append(conns, c)
@@ -92,7 +113,7 @@ func (p *Pool) arrived(conns []*conn, e *events, n int, polled bool) []*conn {
 }
 
 // take reads from connections that the caller holds and queues the requests that have
-// come; free: the caller is an executor that will take the first.
+// come; free: the caller is an executor that will take the first, and see to the others.
 func (p *Pool) take(conns []*conn, free bool) {
 	if len(conns) == 0 {
 		return
@@ -105,18 +126,22 @@ func (p *Pool) take(conns []*conn, free bool) {
 			requests = append(requests, x)
 		}
 	}
-	var refused error
-	served := 0
+	var why error
+	refused := requests[:0]
 	p.mu.Lock()
-	for served < len(requests) && refused == nil {
-		if refused = p.enqueue(requests[served], free && served == 0); refused == nil {
-			served++
+	for i, x := range requests {
+		if err := p.enqueue(x, free && i == 0); err != nil {
+			why = err // the same for all
+			refused = append(refused, x)
 		}
 	}
+	if !free {
+		p.passOn()
+	}
 	p.mu.Unlock()
-	for _, x := range requests[served:] {
+	for _, x := range refused {
 		x.holds.Add(1) // Fail gives ours to a front
-		x.Fail(refused)
+		x.Fail(why)
 		x.Release()
 	}
 }
@@ -140,6 +165,9 @@ func (p *Pool) claim(c *conn, over time.Time) bool {
 		return false
 	}
 	if !over.IsZero() {
+		if c.since.IsZero() {
+			c.since = over // a clock for each request would cost more than this is worth
+		}
 		if end := c.expires(); end.IsZero() || over.Before(end) {
 			return false
 		}

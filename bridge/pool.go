@@ -42,6 +42,7 @@ type Pool struct {
 	assisted bool    // there is an assistant
 	dozes    bool    // it waits in the set
 	called   bool    // it is to wake up
+	tending  bool    // a tick looks into the set
 	handed   []*conn // whose answers it is to send
 	spare    []*conn // its last ones', for reuse
 
@@ -178,18 +179,19 @@ func (p *Pool) Run(e Executor) (lost bool) {
 	p.slots = append(p.slots, s)
 	p.gateFor(e)
 	p.mu.Unlock()
-	var park *conn
+	var back *conn
+	late := false
 	for {
-		x, c := p.next(s, park)
+		x, c := p.next(s, back, late)
 		if x == nil {
 			return p.leave(s)
 		}
 		e.Execute(x)
 		p.busy.Add(-1)
 		p.served.Add(1)
-		park = nil
-		if c != nil && (c.waits(x) || c.finish(x)) {
-			park = c
+		back, late = nil, c != nil && c.waits(x)
+		if c != nil && (late || c.finish(x)) {
+			back = c
 		}
 	}
 }
@@ -200,37 +202,41 @@ func (p *Pool) leave(s *slot) (lost bool) {
 	defer p.mu.Unlock()
 	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
 	p.closeSet()
+	if p.unwatched() {
+		p.startTicks()
+	}
 	return s.lost
 }
 
-// next ends what s has served, parks the connection that it has done with, if any, and
-// returns the next request, with its connection if it is served inline; nil when there
-// will be none. One lock does for all.
-func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
+// next ends what s has served, parks its connection back, or keeps it if its answer is
+// late, and returns the next request, with its connection if it is served inline; nil
+// when there will be none. One lock does for all.
+func (p *Pool) next(s *slot, back *conn, late bool) (*Exchange, *conn) {
 	for {
 		p.mu.Lock()
 		done := p.uncount(s)
 		arrived := s.arrived[:0]
 		switch {
-		case park == nil:
-		case park.late:
-			s.late.keep(park)
-			park = nil
-		case !p.parkHeld(park):
-			arrived = append(arrived, park)
+		case back == nil:
+		case late:
+			if back.waits(done) { // else a tick has handed it over meanwhile
+				s.late.keep(back)
+			}
+			back = nil
+		case !p.parkHeld(back):
+			arrived = append(arrived, back)
 		}
 		var kept []*conn
+		switch due := p.due(s); {
+		case due && p.assisted && p.queue.len() > 0:
+			p.handOn(s.late.kept)
+			s.late.kept = s.late.kept[:0]
+		case due:
+			kept = s.late.kept
+			s.late.kept, s.spare = s.spare[:0], kept
+		}
 		do, x := read, (*Exchange)(nil)
-		if p.due(s) {
-			if p.assisted && p.queue.len() > 0 {
-				p.handOn(s.late.kept)
-				s.late.kept = s.late.kept[:0]
-				do, x = p.choose(s)
-			} else {
-				kept = s.late.kept
-				s.late.kept, s.spare = s.spare[:0], kept
-			}
-		} else if len(arrived) == 0 {
+		if len(kept) == 0 && len(arrived) == 0 {
 			do, x = p.choose(s)
 		}
 		var inline *conn
@@ -243,10 +249,10 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 		if done != nil {
 			done.Release()
 		}
-		if park != nil && park.srv.draining.Load() {
-			park.drainParked()
+		if back != nil && back.srv.draining.Load() {
+			back.drainParked()
 		}
-		park = nil
+		back = nil
 		switch do {
 		case serve:
 			return x, inline
@@ -263,19 +269,15 @@ func (p *Pool) next(s *slot, park *conn) (*Exchange, *conn) {
 	}
 }
 
-// closeSet closes the set when nobody needs it any more; p.mu is held.
-func (p *Pool) closeSet() {
-	if p.stopped && len(p.slots) == 0 && !p.assisted && p.set != nil {
-		p.set.close()
-		p.set = nil
-	}
-}
-
-// passOn interrupts another wait in the set if there is more to do; p.mu is held.
+// passOn has another executor look, if there is more to do; p.mu is held.
 func (p *Pool) passOn() {
-	if p.polling > p.interrupted && (p.stopped || p.queue.len() > 0) {
+	switch {
+	case p.queue.len() == 0 && !p.stopped:
+	case p.polling > p.interrupted:
 		p.interrupted++
 		p.set.interrupt()
+	case p.queue.len() > 0 && len(p.idle) > 0:
+		p.startTicks() // they let one in
 	}
 }
 
@@ -304,7 +306,7 @@ func (p *Pool) choose(s *slot) (step, *Exchange) {
 		s.begin(x)
 		if p.set != nil {
 			x.mayWait = p.mayKeep(s)
-			if p.polling == 0 {
+			if x.mayWait || p.polling == 0 {
 				p.startTicks()
 			}
 		}
@@ -317,7 +319,7 @@ func (p *Pool) choose(s *slot) (step, *Exchange) {
 		return poll, nil
 	}
 	p.idle = append(p.idle, s.wake)
-	if p.queue.len() > 0 {
+	if p.queue.len() > 0 || p.unwatched() {
 		p.startTicks()
 	}
 	return idle, nil

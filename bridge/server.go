@@ -125,6 +125,7 @@ func (s *Server) serve(l net.Listener, uwsgi bool) error {
 			l.Close()
 			return nil
 		case errors.Is(err, net.ErrClosed):
+			l.Close() // an fdListener has a descriptor of its own
 			return err
 		default:
 			// Out of descriptors, say: what is being served will free some.

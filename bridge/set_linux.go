@@ -35,6 +35,7 @@ func newSet() *set {
 		syscall.Close(epoll)
 		return nil
 	}
+	loadFile() // now, rather than one descriptor more later
 	s := &set{epoll: epoll, event: int(event)}
 	if s.control(syscall.EPOLL_CTL_ADD, s.event, syscall.EPOLLIN) != nil {
 		s.close()
@@ -55,21 +56,29 @@ func (s *set) control(op, fd int, events uint32) error {
 	return syscall.EpollCtl(s.epoll, op, fd, &e)
 }
 
-// add takes a connection in, parked; what it has received already counts as an event.
+// add takes a connection in; what it has received already counts as an event.
 func (s *set) add(c *conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 { // cut
+		return net.ErrClosed
+	}
+	if err := s.control(syscall.EPOLL_CTL_ADD, c.fd, syscall.EPOLLIN|syscall.EPOLLRDHUP); err != nil {
+		return err
+	}
 	c.number = c.fd
 	for len(s.byFD) <= c.fd {
 		s.byFD = append(s.byFD, nil)
 	}
-	s.byFD[c.fd] = c
-	s.count++
-	err := s.control(syscall.EPOLL_CTL_ADD, c.fd, syscall.EPOLLIN|syscall.EPOLLRDHUP)
-	if err != nil {
-		s.byFD[c.fd] = nil
-		s.count--
+	if s.byFD[c.fd] == nil { // else what had the descriptor before was cut
+		s.count++
 	}
-	return err
+	s.byFD[c.fd] = c
+	return nil
 }
+
+// all returns the connections in the set, and nil between them.
+func (s *set) all() []*conn { return s.byFD }
 
 // remove takes a connection out, before its descriptor is closed: a child that the
 // application has forked may keep the connection alive.
@@ -113,7 +122,7 @@ func (s *set) at(e *syscall.EpollEvent) (c *conn, ended bool) {
 // interrupt ends one wait, present or next. The counter is never read: each addition
 // is an event of its own.
 func (s *set) interrupt() {
-	one := [8]byte{1}
+	one := uint64(1)
 	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(s.event), uintptr(unsafe.Pointer(&one)), 8)
 }
 

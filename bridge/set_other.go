@@ -16,6 +16,7 @@ func newSet() *set                                { return nil }
 func (s *set) close()                             {}
 func (s *set) add(*conn) error                    { return errors.ErrUnsupported }
 func (s *set) remove(*conn)                       {}
+func (s *set) all() []*conn                       { return nil }
 func (s *set) wait(*events, int, bool) int        { return 0 }
 func (s *set) at(*struct{}) (c *conn, ended bool) { return nil, false }
 func (s *set) interrupt()                         {}

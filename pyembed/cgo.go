@@ -1,8 +1,12 @@
 package pyembed
 
+// The rpath is for programs of one file (internal/onefile), where the C library lies
+// there; elsewhere there is none to be found.
+
 /*
 #cgo CFLAGS: -std=gnu11 -O2 -Wall -Wextra -Werror=implicit-function-declaration
 #cgo LDFLAGS: -ldl -lpthread
+#cgo linux LDFLAGS: -Wl,-rpath,$ORIGIN/../lib
 #cgo noescape gw_start
 #cgo nocallback gw_start
 #cgo noescape gw_next

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/gowsgi/gowsgi/internal/unpacked"
 )
 
 // The versions that one binary serves (the stable ABI from the oldest on).
@@ -66,10 +68,16 @@ print(json.dumps({
 const probeTime = 20 * time.Second
 
 // Find chooses an interpreter and finds its library. python is a path or a name
-// on PATH; when "", the order is the virtual environment that this program is
-// installed in or linked from (as gunicorn's script has it), VIRTUAL_ENV, a folder
-// .venv in dir, python3 and python on PATH.
+// on PATH; when "", the order is the one that is packed with this program (see
+// `gowsgi build`), the virtual environment that this program is installed in or linked
+// from (as gunicorn's script has it), VIRTUAL_ENV, a folder .venv in dir, python3 and
+// python on PATH.
 func Find(ctx context.Context, python, dir string) (*Python, error) {
+	if python == "" {
+		if packed, err := packed(); packed != nil || err != nil {
+			return packed, err
+		}
+	}
 	executable, why, err := choose(python, dir)
 	if err != nil {
 		return nil, err
@@ -94,6 +102,32 @@ func Find(ctx context.Context, python, dir string) (*Python, error) {
 		Version: fmt.Sprintf("%d.%d.%d", p.Version[0], p.Version[1], p.Version[2]),
 		Prefix:  p.Prefix, BasePrefix: p.BasePrefix,
 	}, nil
+}
+
+// packed returns the interpreter of a program of one file; nil where it is none.
+func packed() (*Python, error) {
+	b, err := unpacked.Here()
+	if b == nil || err != nil {
+		return nil, err
+	}
+	prefix := b.Path("")
+	return &Python{
+		Executable: b.Path(b.Python.Executable), Library: b.Path(unpacked.Library), Version: b.Python.Version,
+		Prefix: prefix, BasePrefix: prefix,
+	}, nil
+}
+
+// AppFolder returns the absolute path of a folder with Python code. In a program of one
+// file (see `gowsgi build`) a relative one lies in what is packed with it.
+func AppFolder(dir string) (string, error) {
+	b, err := unpacked.Here()
+	if err != nil {
+		return "", err
+	}
+	if b != nil && !filepath.IsAbs(dir) {
+		return filepath.Join(b.Path(unpacked.App), dir), nil
+	}
+	return filepath.Abs(dir)
 }
 
 // choose returns the interpreter and, for messages, why it is this one.

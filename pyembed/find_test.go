@@ -166,3 +166,16 @@ func TestFindReal(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+// TestAppFolder: where nothing is packed with the program, folders are from the current one.
+func TestAppFolder(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{"": here, "a": filepath.Join(here, "a"), "/a/../b": "/b"} {
+		if got, err := AppFolder(dir); err != nil || got != want {
+			t.Errorf("%q: %s, %v", dir, got, err)
+		}
+	}
+}

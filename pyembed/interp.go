@@ -18,6 +18,7 @@ import (
 	"unsafe"
 
 	"github.com/gowsgi/gowsgi/bridge"
+	"github.com/gowsgi/gowsgi/internal/unpacked"
 	"github.com/gowsgi/gowsgi/python"
 )
 
@@ -37,6 +38,20 @@ type Options struct {
 	// sys.path (see UseFolders), and the main thread runs no requests, so that
 	// whatever else must not run while Serve does may do so.
 	Library bool `json:"library,omitempty"`
+
+	// AppDir comes first in sys.path, in place of the current folder. "": the packed
+	// application's, if one is packed with this program, else the current folder; with
+	// Library neither.
+	AppDir string `json:"app_dir,omitempty"`
+}
+
+// complete fills in what a program of one file brings with it.
+func (o Options) complete() (Options, error) {
+	b, err := unpacked.Here()
+	if b != nil && o.AppDir == "" && !o.Library {
+		o.AppDir = b.Path(unpacked.App)
+	}
+	return o, err
 }
 
 // Interpreter is the process's CPython. Its methods may be called from any
@@ -63,6 +78,10 @@ var ErrStarted = errors.New("an interpreter was started in this process before")
 func Start(p *Python, o Options) (*Interpreter, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, ErrStarted
+	}
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
 	}
 	o.Threads = max(o.Threads, 1)
 	if _, ok := Adopted(); ok {

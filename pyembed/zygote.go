@@ -156,6 +156,10 @@ func startZygote(p *Python, o Options, dir string, args, env []string) (*Zygote,
 
 // zygoteState is what a zygote begins with.
 func zygoteState(p *Python, o Options) (bridge.Record, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
 	options, err := json.Marshal(struct {
 		Options
 		Deferred bool `json:"deferred"`

@@ -38,8 +38,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if filepath.Base(args[0]) == "gunicorn" { // a link by that name
 		args = append([]string{args[0], "run"}, args[1:]...)
 	}
-	app := newApp(stdout, stderr)
-	err := app.Run(gatherFlags(app, args))
+	args, err := packedArgs(args)
+	if err == nil {
+		app := newApp(stdout, stderr)
+		err = app.Run(gatherFlags(app, args))
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -85,6 +88,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(stdout, stderr),
 			checkCommand(stdout, stderr),
+			buildCommand(stdout, stderr),
 			curlCommand(stdout, stderr),
 			convertCommand(stdout),
 			versionCommand(stdout),

@@ -55,6 +55,9 @@ func newCommand(c *cli.Context, env []string, note func(string)) (*command, erro
 	if cmd.typed, err = withEnvironmentArgs(c); err != nil {
 		return nil, err
 	}
+	if err = refusePython(cmd.typed); err != nil {
+		return nil, err
+	}
 	cmd.defaults, err = settings.Environment(os.LookupEnv)
 	return cmd, err
 }
@@ -176,15 +179,15 @@ func (cmd *command) fill(g *generation) error {
 	return nil
 }
 
-// configPath returns the configuration file, a relative one as seen from folder; ""
-// without.
+// configPath returns the configuration file, a relative one as seen from folder, else
+// the one that is packed with the application; "" without.
 func (cmd *command) configPath() string {
 	if path := cmd.typed.String("config"); path != "" && cmd.typed.Has("config") {
 		return path
 	}
 	path := settings.Lookup("config").Default.(string)
 	if _, err := os.Stat(inFolder(cmd.folder(), path)); err != nil {
-		return "" // gunicorn's default, which need not be there
+		return packedConfig() // gunicorn's default, which need not be there
 	}
 	return path
 }

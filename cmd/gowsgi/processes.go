@@ -160,7 +160,7 @@ func (l *leader) lead(first *generation) error {
 			}
 			return made, nil
 		},
-		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: first.cfg.daemon,
+		Args: os.Args, Env: withoutListenFDs(l.env), Log: l.log, Daemon: first.cfg.daemon, Program: onlyFile(),
 		Predecessor: l.predecessor, Promoted: l.promoted,
 		Serving: l.serving, Stopping: l.stopping, Reopen: l.reopen,
 	}

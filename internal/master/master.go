@@ -22,6 +22,8 @@ type Master struct {
 	Args  []string // of this program, its name first: for workers and for a successor
 	Env   []string // likewise
 	Log   hclog.Logger
+	// Program is the file that a successor is started from; "": this program's.
+	Program string
 	// Serving is called once, when every worker accepts.
 	Serving func(what string)
 	// Stopping is called once, before the workers are told: from here on nothing more

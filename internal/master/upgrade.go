@@ -68,7 +68,10 @@ func (m *Master) succeed() {
 		return
 	}
 	g := m.generations[m.fleet.current]
-	path, err := os.Executable()
+	path, err := m.Program, error(nil)
+	if path == "" {
+		path, err = os.Executable()
+	}
 	if err == nil {
 		m.successor, err = syscall.ForkExec(path, m.Args, &syscall.ProcAttr{
 			Dir:   m.folder(),

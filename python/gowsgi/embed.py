@@ -66,6 +66,7 @@ class _Server:
         self.errors = ErrorStream(2)
         self.guard = SignalGuard(lambda text: self.errors.write(text))
         self.alarm = stacks.Alarm()
+        self.app_dir = ""
         self.threads = 1
         self.multiprocess = False
         self.failure: apps.AppError | None = None
@@ -88,10 +89,11 @@ def setup(options_json: str) -> None:
             ``threads`` (int, 1), ``multiprocess`` (bool), ``owned_signals``
             (list of names), ``logs`` (see ``gowsgi.logs.setup``), ``uwsgi`` (see
             ``gowsgi.uwsgi_compat.install``), ``reload`` (bool): the app's files
-            are edited all the time, ``library`` (bool): the process is a Go
-            program's, whose folder is not to be changed, and ``deferred``
-            (bool): ``configure`` will be called with what it takes once that is
-            known.
+            are edited all the time, ``app_dir`` (str): what comes first in
+            sys.path in place of the current folder, ``library`` (bool): the
+            process is a Go program's, whose folder is not to be changed, and
+            ``deferred`` (bool): ``configure`` will be called with what it takes
+            once that is known.
 
     Raises:
         SetupError: If the folder cannot be entered.
@@ -116,6 +118,7 @@ def setup(options_json: str) -> None:
     atexit.register(before_exit)  # the first registered runs last
     os.register_at_fork(after_in_child=_server.errors.after_fork)
     sys.argv = list(options.get("argv") or ["gowsgi"])
+    _server.app_dir = options.get("app_dir") or ""
     _flush_at_line_ends()
     if not options.get("deferred"):
         configure(options)
@@ -420,8 +423,9 @@ def _is_current(path: str) -> bool:
 
 
 def _set_paths(current: str, pythonpath: list[str]) -> None:
-    if sys.path[:1] != [current]:
-        sys.path.insert(0, current)
+    first = _server.app_dir or current
+    if sys.path[:1] != [first]:
+        sys.path.insert(0, first)
     # One after another at the front, as gunicorn does: the last one given wins.
     for entry in pythonpath:
         path = os.path.abspath(entry)

@@ -45,6 +45,18 @@ def test_defaults(run, child):
     assert argv == ["gowsgi"]
 
 
+def test_app_dir_in_place_of_the_current_folder(run, child):
+    path, cwd = run("""
+embed.setup(json.dumps({"app_dir": "/packed", "deferred": True}))
+embed.import_from_here()
+embed.configure({"chdir": "", "pythonpath": ["a"]})
+result(sys.path, os.getcwd())
+""")
+    assert path[:2] == [str(child.folder / "a"), "/packed"]
+    assert str(child.folder) not in path
+    assert cwd == str(child.folder)
+
+
 def test_symlinked_folder_keeps_its_name(run, child):
     (child.folder / "real").mkdir()
     link = child.folder / "link"
