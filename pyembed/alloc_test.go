@@ -43,7 +43,7 @@ func TestAllocations(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		got := float64(after.Mallocs-before.Mallocs) / requests
 		t.Logf("%s: %.3f allocations a request", path, got)
-		if got >= 0.5 { // what is allocated now and then, by the clock
+		if got >= 0.5 { // what the runtime makes now and then
 			t.Errorf("%s: %.2f allocations a request", path, got)
 		}
 	}
