@@ -57,12 +57,14 @@ lint: $(TOOLS)/.done
 	$(TOOLBIN) -m ruff format --check .
 	$(TOOLBIN) -m mypy
 
-# What needs no Python and no C compiler must work without.
+# What needs no Python and no C compiler must work without. Here allocations are counted
+# (TestAllocations): the race detector would add some.
 test-pure:
 	CGO_ENABLED=0 $(GO) test ./bridge/... ./wsgi/... ./internal/...
 
 test-race: .cache/prepared-test
 	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
+	$(GO) test -run Allocations ./pyembed
 	cd tests/routers && $(GO) vet . && $(GO) test .
 
 # The C part under AddressSanitizer and UndefinedBehaviorSanitizer: the package's own

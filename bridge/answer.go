@@ -37,6 +37,12 @@ type answer struct {
 	keep    bool  // the connection may go on
 	reset   bool  // it must not end orderly: that would look like the body's end
 	over    bool  // all is sent, or the client is gone
+
+	// Served inline, what the socket has not taken, behind conn.rest: bytes of the body
+	// that are lent, and a constant.
+	lent, tail []byte
+
+	bufs net.Buffers // here, as it would be an allocation elsewhere
 }
 
 // run takes parts from the exchange until the answer is whole or cut.
@@ -285,8 +291,9 @@ func (c *conn) flush(data, tail []byte) error {
 		if len(data) == 0 {
 			c.vec[2], tail = tail, nil
 		}
-		bufs := net.Buffers(c.vec[:])
-		_, err = bufs.WriteTo(c.nc)
+		c.ans.bufs = c.vec[:]
+		_, err = c.ans.bufs.WriteTo(c.nc)
+		c.vec = [3][]byte{} // data may be lent
 	}
 	for err == nil && len(data) > 0 {
 		c.writeDeadline()

@@ -140,11 +140,14 @@ func (c *conn) push(x *Exchange, p Part) error {
 	case a.over:
 		x.left = cmp.Or(x.left, ErrComplete)
 	}
-	if len(c.rest) > 0 && !c.late {
+	if c.unsent() && !c.late {
 		x.callFront()
 	}
 	return x.left
 }
+
+// unsent tells whether something of the answer was not sent yet.
+func (c *conn) unsent() bool { return len(c.rest)+len(c.ans.lent)+len(c.ans.tail) > 0 }
 
 // clientLeft ends an answer that cannot be sent.
 func (c *conn) clientLeft(err error) {
@@ -153,7 +156,8 @@ func (c *conn) clientLeft(err error) {
 	c.ans.stopShort()
 }
 
-// send writes c.vec; what the socket does not take is copied to rest.
+// send writes c.vec; what the socket does not take is copied to rest, but for bytes
+// that were lent; x.mu is held.
 func (c *conn) send() error {
 	c.mu.Lock()
 	fd := c.fd
@@ -164,11 +168,19 @@ func (c *conn) send() error {
 	c.mu.Unlock()
 	vec := c.vec
 	c.vec = [3][]byte{}
-	for _, p := range vec {
+	lent := c.ans.x.borrowed != nil
+	for i, p := range vec {
 		skip := min(n, len(p))
 		n -= skip
-		if err == nil && skip < len(p) {
-			c.rest = append(c.rest, p[skip:]...)
+		p = p[skip:]
+		switch {
+		case err != nil || len(p) == 0:
+		case i == 1 && lent:
+			c.ans.lent = p
+		case i == 2 && lent:
+			c.ans.tail = p
+		default:
+			c.rest = append(c.rest, p...)
 		}
 	}
 	return err
@@ -243,9 +255,12 @@ func (x *Exchange) callFront() {
 // takeOver goes on with an answer where push has stopped.
 func (c *conn) takeOver(x *Exchange) {
 	a := &c.ans
-	if len(c.rest) > 0 {
+	if c.unsent() {
 		err := c.flush(c.rest, nil)
-		c.rest = nil
+		if err == nil {
+			err = c.flush(a.lent, a.tail)
+		}
+		c.rest, a.lent, a.tail = nil, nil, nil
 		if err != nil {
 			x.Leave(ErrGone)
 			a.over = true

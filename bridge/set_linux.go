@@ -288,6 +288,7 @@ const keepAlive = 15 * time.Second
 // poller would wake a thread for each request on them.
 type fdListener struct {
 	net.Listener
+	tcp   bool
 	own   syscall.RawConn // the listener's
 	ready *os.File        // the same socket: package net lets nobody wait for its own
 	wait  syscall.RawConn
@@ -313,19 +314,18 @@ func newFDListener(l net.Listener) *fdListener {
 		ready.Close()
 		return nil
 	}
-	if _, ok := l.(*net.TCPListener); ok {
-		_ = own.Control(inheritOptions)
-	}
-	return &fdListener{l, own, ready, wait}
+	_, tcp := l.(*net.TCPListener)
+	return &fdListener{l, tcp, own, ready, wait}
 }
 
-// inheritOptions gives a listener what package net would give to each connection.
-// What a system refuses it has to do without.
-func inheritOptions(fd uintptr) {
-	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
-	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, int(keepAlive/time.Second))
-	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, int(keepAlive/time.Second))
+// setOptions gives a connection what package net would. What a system refuses it has to
+// do without. Connections would inherit the options from their listener, but not those
+// that wait in its backlog when it gets them.
+func setOptions(fd int) {
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, int(keepAlive/time.Second))
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, int(keepAlive/time.Second))
 }
 
 func (l *fdListener) SetDeadline(t time.Time) error { return l.ready.SetDeadline(t) }
@@ -342,7 +342,11 @@ func (l *fdListener) acceptFD() (fd int, peer Endpoint, err error) {
 		failure = cmp.Or(closed, failure)
 		return !errors.Is(failure, syscall.EAGAIN)
 	})
-	return fd, peerOf(from), cmp.Or(waited, failure)
+	err = cmp.Or(waited, failure)
+	if err == nil && l.tcp {
+		setOptions(fd)
+	}
+	return fd, peerOf(from), err
 }
 
 func accept4(listener int) (fd int, from syscall.Sockaddr, err error) {
