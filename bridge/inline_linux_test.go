@@ -229,6 +229,43 @@ func TestTendPassesInterruptsOn(t *testing.T) {
 	}
 }
 
+// TestAssistantPassesInterruptsOn, once: it would be the next to be interrupted, and go
+// round until the executor is quicker.
+func TestAssistantPassesInterruptsOn(t *testing.T) {
+	h := startByHand(t)
+	p := h.p
+	ended := make(chan struct{})
+	looks := func() (n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.polls
+	}
+	p.mu.Lock()
+	p.overlap.on, p.assisted = true, true
+	p.mu.Unlock()
+	go func() { defer close(ended); p.assist() }()
+	eventually(t, "the assistant to wait", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.dozes })
+	time.Sleep(soon) // in the set
+	p.mu.Lock()
+	p.polling, p.interrupted = 1, 1
+	p.set.interrupt()
+	p.mu.Unlock()
+	eventually(t, "the assistant to be interrupted", func() bool { return looks() > 0 })
+	time.Sleep(soon)
+	if n := looks(); n != 1 {
+		t.Errorf("it was interrupted %d times", n)
+	}
+	var e events
+	n := p.set.wait(&e, len(e), false)
+	if !p.set.called(e[:n]) {
+		t.Error("the executor is not interrupted")
+	}
+	p.arrived(nil, &e, n, true)
+	eventually(t, "the assistant to wait again", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.dozes })
+	p.Stop()
+	receive(t, ended, "the assistant to end")
+}
+
 // TestKeptAnswersDoNotWait for an executor that blocks, even if another has nothing to
 // do and waits for requests.
 func TestKeptAnswersDoNotWait(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -120,6 +121,11 @@ func (s *set) at(e *syscall.EpollEvent) (c *conn, ended bool) {
 		c = s.byFD[e.Fd]
 	}
 	return c, e.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0
+}
+
+// called tells whether an interruption is among events.
+func (s *set) called(events []syscall.EpollEvent) bool {
+	return slices.ContainsFunc(events, func(e syscall.EpollEvent) bool { return int(e.Fd) == s.event })
 }
 
 // interrupt ends one wait, present or next. The counter is never read: each addition
