@@ -95,7 +95,8 @@ bool outbox_cork(gw_thread *t) {
 bool outbox_uncork(gw_thread *t) {
     gw_outbox *o = &t->outbox;
     pthread_mutex_lock(&o->lock);
-    bool joined = o->data.len > 0 && buf_add(&o->data, t->part.body, t->part.body_len) == 0;
+    size_t n = t->part.body_len; /* 0 at the end of the iterable */
+    bool joined = o->data.len > 0 && (n == 0 || buf_add(&o->data, t->part.body, n) == 0);
     if (joined) {
         buf spare = t->body;
         t->body = o->data;
