@@ -2,6 +2,7 @@
 # make demo   serves the Flask example, setting up all it needs
 # make test   runs every check and test, setting up all they need
 # make bench  compares with other servers (needs `make peers` once)
+# make benchmarks  measures and writes docs/benchmarks.md
 
 GO       ?= go
 PYTHON   ?= python3
@@ -10,9 +11,10 @@ TOOLS    := .cache/tools
 TOOLBIN  := $(TOOLS)/bin/python
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 50000x
+BENCHMARKS ?=
 PEERS    ?= $(CURDIR)/.cache/peers
 
-.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench bench-handler peers clean FORCE
+.PHONY: all build demo test lint test-pure test-race test-asan test-python test-e2e test-conformance test-foreign test-differential fuzz bench bench-handler benchmarks peers clean FORCE
 
 all: build
 
@@ -55,12 +57,14 @@ lint: $(TOOLS)/.done
 	$(TOOLBIN) -m ruff format --check .
 	$(TOOLBIN) -m mypy
 
-# What needs no Python and no C compiler must work without.
+# What needs no Python and no C compiler must work without. Here allocations are counted
+# (TestAllocations): the race detector would add some.
 test-pure:
 	CGO_ENABLED=0 $(GO) test ./bridge/... ./wsgi/... ./internal/...
 
 test-race: .cache/prepared-test
 	$(GO) vet ./... && GOEXPERIMENT=cgocheck2 $(GO) test -race ./...
+	$(GO) test -run Allocations ./pyembed
 	cd tests/routers && $(GO) vet . && $(GO) test .
 
 # The C part under AddressSanitizer and UndefinedBehaviorSanitizer: the package's own
@@ -128,6 +132,10 @@ peers:
 
 bench: build
 	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/bench.py --app hello,flask
+
+# The table of docs/benchmarks.md: about 35 minutes on an otherwise idle machine.
+benchmarks: build
+	PEERS=$(PEERS)/bin $(PYTHON) tests/bench/table.py $(BENCHMARKS)
 
 # The handler of a Go program beside `gowsgi run` and net/http alone.
 bench-handler: build bin/gohandler

@@ -18,8 +18,7 @@
 // CPython lives once in a process and cannot be begun again. The first Load or Import
 // starts it, with the Python, the threads and the queue that it asks for; all later
 // ones share it. So applications of one process share their imported modules, their
-// threads and, unless it is a free-threaded build, the GIL. Closing applications
-// leaves it running; [Shutdown] ends it.
+// threads and the GIL. Closing applications leaves it running; [Shutdown] ends it.
 //
 // The program stays the program's: its signal handlers (what Python code sets with
 // signal.signal is recorded and never run), its working folder (Dir goes on sys.path

@@ -36,16 +36,22 @@ type answer struct {
 	sent    int64 // body bytes, without framing
 	keep    bool  // the connection may go on
 	reset   bool  // it must not end orderly: that would look like the body's end
+	over    bool  // all is sent, or the client is gone
+
+	// Served inline, what the socket has not taken, behind conn.rest: bytes of the body
+	// that are lent, and a constant.
+	lent, tail []byte
+
+	bufs net.Buffers // here, as it would be an allocation elsewhere
 }
 
 // run takes parts from the exchange until the answer is whole or cut.
 func (a *answer) run() {
 	c := a.conn
-	started := false
 	for {
 		p := a.x.Next()
 		if p.Err != nil {
-			a.cut(p.Err, started)
+			a.cut(p.Err)
 			return
 		}
 		if p.Hints != nil {
@@ -53,7 +59,6 @@ func (a *answer) run() {
 			continue
 		}
 		if p.Head != nil {
-			started = true
 			a.begin(p)
 		}
 		err := a.body(p)
@@ -110,17 +115,23 @@ func (a *answer) begin(p Part) {
 
 // body writes one part, with what out already holds before it.
 func (a *answer) body(p Part) error {
-	c := a.conn
 	if p.File.File != nil {
 		defer p.File.File.Close()
+		if a.framing != http1.NoBody {
+			return a.sendFile(p.File)
+		}
 	}
+	return a.conn.flush(a.frame(p))
+}
+
+// frame returns what goes out of a part behind out, to which it adds a chunk's head:
+// bytes of the body, and what follows them.
+func (a *answer) frame(p Part) (data, tail []byte) {
+	c := a.conn
 	if a.framing == http1.NoBody {
-		return c.flush(nil, nil)
+		return nil, nil
 	}
-	if p.File.File != nil {
-		return a.sendFile(p.File)
-	}
-	data := p.Body
+	data = p.Body
 	if a.framing == http1.Length && int64(len(data)) > a.left {
 		c.srv.Log.Warn("the application gave more body than its Content-Length; the rest is not sent",
 			"path", string(c.req.Path), "extra_bytes", int64(len(data))-a.left)
@@ -128,7 +139,6 @@ func (a *answer) body(p Part) error {
 	}
 	a.sent += int64(len(data))
 	a.left -= int64(len(data))
-	var tail []byte
 	if a.framing == http1.Coded {
 		if len(data) > 0 {
 			c.out = http1.AppendChunkHead(c.out, len(data))
@@ -138,7 +148,7 @@ func (a *answer) body(p Part) error {
 			tail = lastChunk[len(crlf)-len(tail):]
 		}
 	}
-	return c.flush(data, tail)
+	return data, tail
 }
 
 var (
@@ -167,8 +177,8 @@ func (a *answer) complete(last bool) bool {
 
 // cut ends an answer that failed: with a whole error answer if nothing was sent,
 // else by a connection that closes before the framing says that it may.
-func (a *answer) cut(err error, started bool) {
-	if !started {
+func (a *answer) cut(err error) {
+	if a.head == nil {
 		a.fail(err)
 		return
 	}
@@ -281,8 +291,9 @@ func (c *conn) flush(data, tail []byte) error {
 		if len(data) == 0 {
 			c.vec[2], tail = tail, nil
 		}
-		bufs := net.Buffers(c.vec[:])
-		_, err = bufs.WriteTo(c.nc)
+		c.ans.bufs = c.vec[:]
+		_, err = c.ans.bufs.WriteTo(c.nc)
+		c.vec = [3][]byte{} // data may be lent
 	}
 	for err == nil && len(data) > 0 {
 		c.writeDeadline()

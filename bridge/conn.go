@@ -26,9 +26,10 @@ const (
 // writes the answer, and, for HTTP/1.1, goes on with the next.
 type conn struct {
 	srv    *Server
-	raw    net.Conn // as it was accepted
+	raw    net.Conn // as it was accepted; nil while fd is there
 	nc     net.Conn // raw, or TLS over it
 	uwsgi  bool     // a web server speaks, by packets: see uwsgiconn.go
+	fd     int      // the socket of a connection that is parked or served inline; else -1
 	parser http1.Parser
 	packet uwsgi.Parser // in parser's place with uwsgi
 	holds  bool         // the request's last byte is held back: see holdback.go
@@ -45,10 +46,29 @@ type conn struct {
 
 	out    []byte // answer bytes being put together
 	vec    [3][]byte
+	desk   *desk  // whose memory buf and out are; nil: the connection's own
+	rest   []byte // bytes of an answer that were not sent yet
+	late   bool   // rest is the whole answer, kept for a moment
+	ans    answer
+	start  time.Time   // of the present request
 	served int         // requests
 	entry  AccessEntry // kept here, as one made for each request would be an allocation
 
 	readBy, writeBy time.Time // the deadlines set
+
+	parkable bool // may be parked
+	small    bool // the last request could have been served inline
+	lapsed   bool // no request has come for lapse
+	filled   bool // more may have come than was read
+
+	// The pool's lock guards these, while the connection is in its set.
+	number int       // the set's for it
+	parked bool      // nobody holds it
+	again  bool      // something has come since somebody holds it
+	hungUp bool      // and its client will send no more
+	since  time.Time // when it was parked; zero until somebody looks, after a request
+
+	ended bool // its client will send no more: what came before is not all
 
 	mu       sync.Mutex
 	idle     bool // waits for a request's first byte
@@ -57,43 +77,75 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn, local Endpoint) *conn {
-	c := &conn{srv: s, raw: nc, nc: nc}
+	c := &conn{srv: s, raw: nc, nc: nc, fd: -1}
 	c.req.Local = local
 	if local.Unix {
 		c.peer.Unix = true
 	} else {
 		c.peer = endpoint(nc.RemoteAddr())
 	}
-	c.req.Peer = c.peer
 	return c
 }
 
+// serve is the goroutine of a connection that package net has accepted.
 func (c *conn) serve() {
-	defer func() { c.nc.Close() }()
-	if c.uwsgi {
+	switch {
+	case c.uwsgi:
 		if c.await() {
 			c.exchangePacket()
 		}
-		return
+		c.end()
+	case c.preamble():
+		c.loop()
+	default:
+		c.end()
 	}
+}
+
+// preamble takes what comes before the first request; false: there will be none.
+func (c *conn) preamble() bool {
 	if c.await() {
 		if err := c.proxyHeader(); err != nil {
-			c.refuse(err)
-			return
+			return c.refuse(err)
 		}
 	}
 	if c.srv.TLS != nil && c.await() {
 		if err := c.startTLS(); err != nil {
 			c.srv.Log.Debug("no TLS with a client", "peer", c.peer.Addr, "error", err)
-			return
+			return false
 		}
 	}
-	for c.await() {
-		if !c.exchange() {
-			return
-		}
+	return true
+}
+
+// loop serves requests until the connection ends, or can be parked.
+func (c *conn) loop() {
+	for c.await() && c.exchange() {
 		c.served++
+		if c.small && c.park() {
+			return
+		}
 	}
+	if c.lapsed && c.park() {
+		return
+	}
+	c.end()
+}
+
+// end closes the connection, wherever it is.
+func (c *conn) end() {
+	if c.parkable {
+		c.srv.Pool.forget(c)
+	}
+	c.mu.Lock()
+	if c.nc != nil {
+		c.nc.Close()
+	} else if c.fd >= 0 {
+		syscall.Close(c.fd)
+		c.fd = -1
+	}
+	c.mu.Unlock()
+	c.srv.forget(c)
 }
 
 // await waits for the first byte of a request, at most IdleTime (HeadTime on a new
@@ -112,8 +164,12 @@ func (c *conn) await() bool {
 	}
 	c.mu.Lock()
 	c.idle = true
-	if c.draining {
+	lapses := c.parkable && (wait <= 0 || wait > lapse)
+	switch {
+	case c.draining:
 		wait = drainGrace
+	case lapses:
+		wait = lapse
 	}
 	c.readDeadline(wait)
 	c.mu.Unlock()
@@ -129,6 +185,7 @@ func (c *conn) await() bool {
 	if err != nil && draining {
 		return c.lastLook()
 	}
+	c.lapsed = lapses && errors.Is(err, os.ErrDeadlineExceeded)
 	return err == nil
 }
 
@@ -175,6 +232,7 @@ func (c *conn) drain() {
 	defer c.mu.Unlock()
 	c.draining = true
 	switch {
+	case c.nc == nil: // see drainParked
 	case c.lingers, c.idle:
 		c.readDeadline(drainGrace)
 	}
@@ -183,8 +241,17 @@ func (c *conn) drain() {
 // cut ends the connection whatever it is doing.
 func (c *conn) cut() {
 	c.drain()
-	c.abort()
-	c.raw.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd >= 0 {
+		resetFD(c.fd)
+		syscall.Close(c.fd)
+		c.fd = -1
+	}
+	if c.raw != nil {
+		c.abort()
+		c.raw.Close()
+	}
 }
 
 // abort makes the coming close a reset, so that no client takes what it has for a
@@ -255,7 +322,7 @@ func (c *conn) exchange() bool {
 	if err != nil {
 		return c.refuse(err)
 	}
-	start := time.Now()
+	c.start = time.Now()
 	c.r += n
 	c.parsed = true
 	c.fillRequest()
@@ -264,33 +331,50 @@ func (c *conn) exchange() bool {
 	}
 	x := NewExchange()
 	defer x.Release()
-	if err := c.body(x); err != nil {
+	if err := c.admit(x); err != nil {
 		return c.refuse(err)
+	}
+	c.respond(x)
+	h := &c.parser.Head
+	c.small = !h.Chunked && int64(n)+h.ContentLength <= inlineBuffer && c.ans.sent <= inlineAnswer
+	return c.conclude()
+}
+
+// admit makes x of the request whose head was parsed: it reads the body.
+func (c *conn) admit(x *Exchange) error {
+	if err := c.body(x); err != nil {
+		return err
 	}
 	if h := &c.parser.Head; h.Chunked || h.ContentLength >= 0 {
 		c.req.BodyLength = x.Body.Size()
 	}
-	return c.answer(x, start)
+	return c.prepare(x)
 }
 
-// answer has the request answered, its body being whole; it returns whether the
-// connection goes on.
-func (c *conn) answer(x *Exchange, start time.Time) bool {
+// prepare fills the record of a request whose body is whole.
+func (c *conn) prepare(x *Exchange) error {
 	x.NoBody = string(c.req.Method) == "HEAD"
-	if err := c.srv.Prepare(&c.req, x); err != nil {
-		return c.refuse(err)
-	}
-	w := answer{conn: c, x: x, noBody: x.NoBody}
+	return c.srv.Prepare(&c.req, x)
+}
+
+// respond has the request answered.
+func (c *conn) respond(x *Exchange) {
+	c.ans = answer{conn: c, x: x, noBody: x.NoBody}
 	if err := c.srv.Pool.Submit(x); err != nil {
-		w.fail(err)
+		c.ans.fail(err)
 	} else {
-		w.run()
+		c.ans.run()
 	}
-	c.log(start, &w)
+}
+
+// conclude ends the present answer; it returns whether the connection goes on.
+func (c *conn) conclude() bool {
+	a := &c.ans
+	c.log(c.start, a)
 	switch {
-	case w.keep:
+	case a.keep:
 		return true
-	case w.reset:
+	case a.reset:
 		c.abort()
 	case c.r < c.w || c.leftover():
 		c.linger()

@@ -60,6 +60,9 @@ type Exchange struct {
 
 	queued time.Time
 	holds  atomic.Int32
+	inline *conn // takes the answer on the executor's thread; nil: a front does
+	// mayWait: a small answer may be sent a moment later, with others.
+	mayWait bool
 
 	ready chan struct{} // to the front: something changed
 	space chan struct{} // to the executor: something was taken, or the front left
@@ -73,6 +76,9 @@ type Exchange struct {
 	hints     []byte // field lines of 103 answers, an empty line after each
 	pending   []byte // body bytes that the front has not taken
 	taken     []byte // the last ones it took, for swapping
+	lent      []byte // more of them, behind pending, in somebody else's memory
+	loan      Loan   // of lent
+	borrowed  Loan   // of what the front has in hand; nil for none
 	file      FilePart
 	last      bool  // nothing comes after pending
 	err       error // the answer ends here, not as it should
@@ -132,6 +138,8 @@ func (x *Exchange) Release() {
 	if x.file.File != nil {
 		x.file.File.Close() // never taken by the front
 	}
+	x.borrow(nil)
+	x.unlend()
 	x.Body.reset()
 	owner := x.Owner
 	*x = Exchange{
@@ -171,25 +179,48 @@ func signal(c chan struct{}) {
 // copied; last says that the body is whole. It returns nil when the front wants
 // more of the body, else why not.
 func (x *Exchange) Respond(h Head, body []byte, last bool) error {
+	return x.RespondLent(h, body, nil, last)
+}
+
+// RespondLent is Respond for a body, at least LendFrom bytes, that is not copied but
+// lies where it is until the loan is returned; without a loan it is Respond.
+func (x *Exchange) RespondLent(h Head, body []byte, loan Loan, last bool) error {
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	if x.err != nil { // abandoned
-		x.mu.Unlock()
+		giveBack(loan)
 		return ErrGone
 	}
 	if x.NoBody && last && h.ContentLength < 0 && len(body) > 0 {
 		h.ContentLength = int64(len(body)) // what GET would say (RFC 9110, 8.6)
 	}
 	x.setHead(h)
+	x.last, x.whole = last, last
 	if x.NoBody || h.Status == 204 || h.Status == 304 {
 		x.left = cmp.Or(x.left, ErrNoBody)
-	} else {
-		x.pending = append(x.pending, body...)
+		body = nil
 	}
-	x.last, x.whole = last, last
-	left := x.left
-	x.mu.Unlock()
+	if x.inline != nil {
+		x.headTaken = true
+		x.borrow(loan)
+		return x.inline.push(x, Part{Head: &x.head, Whole: last, Body: body, Last: last})
+	}
+	x.give(body, loan)
+	return x.left
+}
+
+// give lets the front have a piece of the body, and tells it of what has changed; x.mu
+// is held.
+func (x *Exchange) give(p []byte, loan Loan) {
+	switch {
+	case loan == nil:
+		x.pending = append(x.pending, p...)
+	case x.left == nil:
+		x.lend(p, loan)
+	default:
+		loan.Return()
+	}
 	signal(x.ready)
-	return left
 }
 
 // Inform gives the field lines of a 103 answer, an empty line after them; they are
@@ -199,6 +230,9 @@ func (x *Exchange) Inform(lines []byte) {
 	if !x.responded && x.err == nil {
 		x.hints = append(x.hints, lines...)
 		x.beats++
+		if x.inline != nil {
+			x.callFront()
+		}
 	}
 	x.mu.Unlock()
 	signal(x.ready)
@@ -212,6 +246,9 @@ func (x *Exchange) RespondFile(h Head, f FilePart) {
 	if x.err == nil {
 		x.setHead(h)
 		x.last, x.whole = true, true
+	}
+	if x.inline != nil {
+		x.callFront()
 	}
 	x.mu.Unlock()
 	signal(x.ready)
@@ -235,9 +272,13 @@ func (x *Exchange) setHead(h Head) {
 // Write adds a copy of p to the body; last says that the body is whole now. It
 // waits while the front has more than highWater bytes to write, at most for the
 // front's own write deadline. It returns why the front takes no more, if so.
-func (x *Exchange) Write(p []byte, last bool) error {
+func (x *Exchange) Write(p []byte, last bool) error { return x.WriteLent(p, nil, last) }
+
+// WriteLent is to Write what RespondLent is to Respond.
+func (x *Exchange) WriteLent(p []byte, loan Loan, last bool) error {
 	x.mu.Lock()
-	for x.left == nil && len(x.pending) >= highWater {
+	defer x.mu.Unlock()
+	for x.left == nil && len(x.pending)+len(x.lent) >= highWater {
 		x.blocked = true
 		x.mu.Unlock()
 		<-x.space
@@ -247,14 +288,16 @@ func (x *Exchange) Write(p []byte, last bool) error {
 	if len(p) > 0 || last {
 		x.beats++
 	}
-	left := x.left
-	if left == nil {
-		x.pending = append(x.pending, p...)
-	}
 	x.last = x.last || last && x.err == nil // an abandoned answer is not whole
-	x.mu.Unlock()
-	signal(x.ready)
-	return left
+	if x.left == nil && x.inline != nil {
+		x.borrow(loan)
+		return x.inline.push(x, Part{Body: p, Last: last})
+	}
+	if x.left != nil {
+		p = nil
+	}
+	x.give(p, loan)
+	return x.left
 }
 
 // Fail ends the answer with err: a 500 when the front has no head yet, else a cut
@@ -262,6 +305,9 @@ func (x *Exchange) Write(p []byte, last bool) error {
 func (x *Exchange) Fail(err error) {
 	x.mu.Lock()
 	x.err = cmp.Or(x.err, err)
+	if x.inline != nil {
+		x.callFront()
+	}
 	x.mu.Unlock()
 	signal(x.ready)
 }
@@ -286,6 +332,7 @@ func (x *Exchange) Next() Part {
 // take returns what there is to give to the front; x.mu is held.
 func (x *Exchange) take() (Part, bool) {
 	var p Part
+	x.borrow(nil)
 	if len(x.hints) > 0 && !x.headTaken {
 		p.Hints = append([]byte(nil), x.hints...)
 		x.hints = x.hints[:0]
@@ -304,8 +351,12 @@ func (x *Exchange) take() (Part, bool) {
 	if len(x.pending) > 0 {
 		x.taken, x.pending = x.pending, x.taken[:0]
 		p.Body = x.taken
+	} else if len(x.lent) > 0 {
+		p.Body = x.lent
+		x.borrow(x.loan)
+		x.lent, x.loan = nil, nil
 	}
-	p.Last = x.last && x.headTaken
+	p.Last = x.last && x.headTaken && len(x.lent) == 0
 	if p.Head == nil && p.Body == nil && !p.Last {
 		if x.err == nil {
 			return p, false
@@ -316,11 +367,13 @@ func (x *Exchange) take() (Part, bool) {
 }
 
 // Leave tells the executor that the front takes no more, and why: ErrGone or
-// ErrComplete. What is pending is dropped.
+// ErrComplete. What is pending is dropped, the last part's body done with.
 func (x *Exchange) Leave(why error) {
 	x.mu.Lock()
 	x.left = cmp.Or(x.left, why)
 	x.pending = x.pending[:0]
+	x.borrow(nil)
+	x.unlend()
 	x.mu.Unlock()
 	signal(x.space)
 }
@@ -349,8 +402,22 @@ func (x *Exchange) abandon(err error) (client string) {
 	}
 	x.err = cmp.Or(x.err, err)
 	x.left = cmp.Or(x.left, ErrGone)
+	if x.inline != nil {
+		x.callFront()
+	}
 	x.mu.Unlock()
 	signal(x.ready)
 	signal(x.space)
 	return client
+}
+
+// detach lets the connection go on although the executor is not done, if the client
+// has its answer.
+func (x *Exchange) detach() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.mayWait = false
+	if x.inline != nil && x.inline.ans.over {
+		x.callFront()
+	}
 }

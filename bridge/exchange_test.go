@@ -197,19 +197,18 @@ func pause(r *rand.Rand) {
 // what it gave.
 func hammerExecutor(x *Exchange, r *rand.Rand, fail bool) (given []byte) {
 	pieces := r.IntN(12)
-	piece := func() []byte {
-		p := make([]byte, r.IntN(highWater/3))
-		for i := range p {
-			p[i] = byte(len(given) + i)
-		}
+	piece := func() ([]byte, Loan) {
+		p, l := hammerPiece(r, len(given))
 		given = append(given, p...)
-		return p
+		return p, l
 	}
 	pause(r)
-	err := x.Respond(okHead(), piece(), pieces == 0 && !fail)
+	p, l := piece()
+	err := x.RespondLent(okHead(), p, l, pieces == 0 && !fail)
 	for i := 1; i <= pieces && err == nil; i++ {
 		pause(r)
-		err = x.Write(piece(), i == pieces && !fail)
+		p, l := piece()
+		err = x.WriteLent(p, l, i == pieces && !fail)
 	}
 	if fail {
 		x.Fail(ErrFailed)

@@ -53,6 +53,7 @@ func FuzzConn(f *testing.F) {
 		srv := &Server{Pool: pool, Prepare: r.prepare, Log: hclog.NewNullLogger(), Name: "s"}
 		srv.Limits.BodyMemory = 1 << 30
 		nc := &fakeConn{t: t, in: in, next: 1 + int(first), step: 1 + int(step)}
+		srv.done.Add(1)
 		newConn(srv, nc, Endpoint{}).serve()
 		want := readConn(string(in), modes)
 		if got, expected := fmt.Sprintf("%q", r.prepared), fmt.Sprintf("%q", want.requests); got != expected {

@@ -108,8 +108,9 @@ type harness struct {
 	addr string
 	log  *logBuffer
 
-	served chan error // Serve's result
-	down   sync.Once
+	served    chan error // Serve's result
+	down      sync.Once
+	executors sync.WaitGroup
 }
 
 type setting func(*Server, *poolSetting)
@@ -117,6 +118,8 @@ type setting func(*Server, *poolSetting)
 type poolSetting struct {
 	limits    PoolLimits
 	executors int
+	executor  func(app) Executor // nil: the app itself
+	load      func() (runnable, cores int)
 	listener  net.Listener
 	uwsgi     bool
 }
@@ -147,9 +150,16 @@ func start(t *testing.T, a app, settings ...setting) *harness {
 		set(h.srv, ps)
 	}
 	h.srv.Pool = NewPool(ps.limits)
-	var executors sync.WaitGroup
+	if ps.load != nil {
+		h.srv.Pool.load = ps.load
+	}
+	executors := &h.executors
 	for range ps.executors {
-		executors.Go(func() { h.srv.Pool.Run(a) })
+		var e Executor = a
+		if ps.executor != nil {
+			e = ps.executor(a)
+		}
+		executors.Go(func() { h.srv.Pool.Run(e) })
 	}
 	l := ps.listener
 	if l == nil {
@@ -234,15 +244,26 @@ type client struct {
 
 func (h *harness) dial() *client {
 	h.t.Helper()
-	nc, err := net.Dial("tcp", h.addr)
+	c, err := dial(h.addr)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(func() { nc.Close() })
-	if err := nc.SetDeadline(time.Now().Add(patience)); err != nil {
-		h.t.Fatal(err)
+	h.t.Cleanup(func() { c.Close() })
+	c.t = h.t
+	return c
+}
+
+// dial connects to a server, for a goroutine that is not the test's too.
+func dial(addr string) (*client, error) {
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
 	}
-	return &client{t: h.t, TCPConn: nc.(*net.TCPConn), r: bufio.NewReader(nc)}
+	if err := nc.SetDeadline(time.Now().Add(patience)); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &client{TCPConn: nc.(*net.TCPConn), r: bufio.NewReader(nc)}, nil
 }
 
 func (c *client) send(s string) {

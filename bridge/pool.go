@@ -18,7 +18,10 @@ type Executor interface {
 
 // Pool is the bounded queue between fronts and executors: first come, first
 // served; the executor that became idle last is woken first, since its caches
-// are the warm ones.
+// are the warm ones. Executors also serve parked connections, without the queue.
+//
+// Locks are taken in this order: a Server's, its Pool's, an Exchange's, a connection's.
+// Only what does not wait is done under a Pool's.
 type Pool struct {
 	limits PoolLimits
 
@@ -26,10 +29,26 @@ type Pool struct {
 	queue   ring
 	slots   []*slot         // of the executors
 	idle    []chan struct{} // of executors that wait, as a stack
-	waking  int             // idle executors that a Submit is about to wake
+	waking  int             // executors without work that a Submit is about to wake
 	stopped bool
 	sweep   *time.Timer // armed while the queue holds something
 	armed   bool
+	gate    gate
+
+	set         *set // parked connections; nil: none are
+	polling     int  // executors that wait in the set
+	interrupted int  // of those, who will come back for the queue
+	polls       int  // waits in the set that have ended
+
+	overlap  overlap
+	load     func() (runnable, cores int)
+	assisted bool      // there is an assistant
+	dozes    bool      // it waits in the set
+	called   bool      // it is to wake up
+	tending  bool      // a tick looks into the set
+	back     sync.Cond // an executor's wait in the set has ended
+	handed   []*conn   // whose answers it is to send
+	spare    []*conn   // its last ones', for reuse
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -62,7 +81,8 @@ func (p *Pool) Oldest() time.Duration {
 
 // NewPool returns a pool without executors: each enters with Run.
 func NewPool(l PoolLimits) *Pool {
-	p := &Pool{limits: l}
+	p := &Pool{limits: l, load: machineLoad}
+	p.back.L = &p.mu
 	p.sweep = time.AfterFunc(time.Hour, p.expire)
 	p.sweep.Stop()
 	return p
@@ -84,13 +104,31 @@ func (p *Pool) Submit(x *Exchange) error {
 		return nil
 	}
 	p.mu.Lock()
-	if p.stopped {
+	free := p.polling-p.interrupted > p.waking || len(p.idle) > p.waking && p.gate.admits(p.waking)
+	if err := p.enqueue(x, free); err != nil {
 		p.mu.Unlock()
+		return err
+	}
+	switch {
+	case free:
+		p.waking++
+	case len(p.idle) > 0:
+		p.startTicks()
+	}
+	p.mu.Unlock()
+	if free {
+		p.wake()
+	}
+	return nil
+}
+
+// enqueue puts x into the queue; an executor that is free takes it even if none may
+// wait. p.mu is held.
+func (p *Pool) enqueue(x *Exchange, free bool) error {
+	if p.stopped {
 		return ErrStopped
 	}
-	idle := len(p.idle) > p.waking
-	if !idle && p.queue.len() >= p.limits.Queue {
-		p.mu.Unlock()
+	if !free && p.queue.len() >= p.limits.Queue {
 		p.refused.Add(1)
 		return ErrQueueFull
 	}
@@ -104,32 +142,37 @@ func (p *Pool) Submit(x *Exchange) error {
 	}
 	p.queue.push(x)
 	p.waiting.Add(1)
-	if idle {
-		p.waking++
-	}
-	p.mu.Unlock()
-	if idle {
-		p.wake()
-	}
 	return nil
 }
 
-// wake starts an idle executor on the queue. It lets the goroutines that can run
-// now go first: their requests then wait in the queue when the executor starts,
+// wake starts an executor without work on what there is. It lets the goroutines that
+// can run now go first: their requests then wait in the queue when the executor starts,
 // and one change of threads, which costs more than a small request, serves all.
 func (p *Pool) wake() {
 	runtime.Gosched()
 	p.mu.Lock()
 	p.waking--
+	p.rouse()
+}
+
+// rouse is wake without ado; it unlocks p.mu.
+func (p *Pool) rouse() {
 	n := len(p.idle)
-	if n == 0 || p.queue.len() == 0 {
+	switch {
+	case p.queue.len() == 0 && (p.set == nil || p.polling > 0):
+		p.mu.Unlock() // somebody was quicker
+	case p.polling > p.interrupted:
+		p.interrupted++
+		p.set.interrupt()
 		p.mu.Unlock()
-		return
+	case n > 0:
+		wake := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		wake <- struct{}{}
+	default:
+		p.mu.Unlock()
 	}
-	wake := p.idle[n-1]
-	p.idle = p.idle[:n-1]
-	p.mu.Unlock()
-	wake <- struct{}{}
 }
 
 // Run lets e serve requests until Stop was called and the queue is empty. It
@@ -139,50 +182,152 @@ func (p *Pool) Run(e Executor) (lost bool) {
 	s := &slot{executor: e, wake: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.slots = append(p.slots, s)
+	p.gateFor(e)
 	p.mu.Unlock()
+	var back *conn
+	late := false
 	for {
-		x := p.next(s)
+		x, c := p.next(s, back, late)
 		if x == nil {
-			break
+			return p.leave(s)
 		}
-		p.busy.Add(1)
 		e.Execute(x)
 		p.busy.Add(-1)
 		p.served.Add(1)
+		back, late = nil, c != nil && c.waits(x)
+		if c != nil && (late || c.finish(x)) {
+			back = c
+		}
 	}
+}
+
+// leave is the end of an executor.
+func (p *Pool) leave(s *slot) (lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.slots = slices.DeleteFunc(p.slots, func(one *slot) bool { return one == s })
+	p.closeSet()
+	if p.unwatched() {
+		p.startTicks()
+	}
 	return s.lost
 }
 
-// next ends what s has served and returns the next request, nil when there will be
-// none. One lock does for both.
-func (p *Pool) next(s *slot) *Exchange {
+// next ends what s has served, parks its connection back, or keeps it if its answer is
+// late, and returns the next request, with its connection if it is served inline; nil
+// when there will be none. One lock does for all.
+func (p *Pool) next(s *slot, back *conn, late bool) (*Exchange, *conn) {
 	for {
 		p.mu.Lock()
-		done, idle := s.x, false
-		s.x = nil
-		if !s.lost {
-			s.begin(p.queue.pop())
-			if idle = s.x == nil && !p.stopped; idle {
-				p.idle = append(p.idle, s.wake)
+		done := p.uncount(s)
+		arrived := s.arrived[:0]
+		switch {
+		case back == nil:
+		case late:
+			if back.waits(done) { // else a tick has handed it over meanwhile
+				s.late.keep(back)
 			}
+			back = nil
+		case !p.parkHeld(back):
+			arrived = append(arrived, back)
 		}
-		x := s.x
+		var kept []*conn
+		switch due := p.due(s); {
+		case due && p.assisted && p.queue.len() > 0:
+			p.handOn(s.late.kept)
+			s.late.kept = s.late.kept[:0]
+		case due:
+			kept = s.late.kept
+			s.late.kept, s.spare = s.spare[:0], kept
+		}
+		do, x := read, (*Exchange)(nil)
+		if len(kept) == 0 && len(arrived) == 0 {
+			do, x = p.choose(s)
+		}
+		var inline *conn
+		if x != nil {
+			inline = x.inline
+		}
+		set, most := p.set, p.most()
+		p.passOn()
 		p.mu.Unlock()
 		if done != nil {
 			done.Release()
 		}
-		if x != nil {
-			p.waiting.Add(-1)
-			return x
+		if back != nil && back.srv.draining.Load() {
+			back.drainParked()
 		}
-		if !idle {
-			return nil
+		back = nil
+		switch do {
+		case serve:
+			return x, inline
+		case poll:
+			arrived = p.arrived(arrived, &s.events, set.wait(&s.events, most, true), true)
+		case idle:
+			<-s.wake
+		case end:
+			return nil, nil
 		}
-		<-s.wake
+		p.sendLate(kept)
+		p.take(arrived, true)
+		s.arrived = arrived
 	}
+}
+
+// passOn has another executor look, if there is more to do; p.mu is held.
+func (p *Pool) passOn() {
+	switch {
+	case p.queue.len() == 0 && !p.stopped:
+	case p.polling > p.interrupted:
+		p.interrupted++
+		p.set.interrupt()
+	case p.queue.len() > 0 && len(p.idle) > 0:
+		p.startTicks() // they let one in
+	}
+}
+
+// step is what an executor does next.
+type step int
+
+const (
+	serve step = iota
+	poll
+	read
+	idle
+	end
+)
+
+// choose decides that; p.mu is held.
+func (p *Pool) choose(s *slot) (step, *Exchange) {
+	admitted := p.gate.admits(0)
+	switch {
+	case s.lost:
+		return end, nil
+	case p.queue.len() > 0 && (p.stopped || admitted):
+		x := p.queue.pop()
+		p.waiting.Add(-1)
+		p.busy.Add(1)
+		p.count(s)
+		s.begin(x)
+		if p.set != nil {
+			x.mayWait = p.mayKeep(s)
+			if x.mayWait || p.polling == 0 {
+				p.startTicks()
+			}
+		}
+		return serve, x
+	case p.stopped:
+		return end, nil
+	case p.set != nil && admitted:
+		p.count(s)
+		p.polling++
+		return poll, nil
+	}
+	p.idle = append(p.idle, s.wake)
+	if p.queue.len() > 0 || p.unwatched() {
+		p.startTicks()
+	}
+	return idle, nil
 }
 
 // Stop refuses what comes from now on and lets the executors return from Run
@@ -203,6 +348,8 @@ func (p *Pool) stop() {
 		wake <- struct{}{}
 	}
 	p.idle = nil
+	p.passOn()
+	p.callAssistant()
 }
 
 // expire fails what has waited too long. The queue is in order of arrival, so

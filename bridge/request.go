@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/gowsgi/gowsgi/bridge/http1"
@@ -39,6 +40,7 @@ type Request struct {
 type Endpoint struct {
 	Addr, Port string // Port is "" for a unix socket
 	Unix       bool
+	IP         netip.Addr // Addr's, so that it is parsed once; may be missing
 }
 
 // Field returns the value of the first field of that name (any case), nil

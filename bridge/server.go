@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +70,7 @@ type Server struct {
 	Name       string // of the Server field; "": none is sent
 
 	draining atomic.Bool
+	watching atomic.Bool  // closeExpired is to run
 	open     atomic.Int64 // connections
 
 	mu        sync.Mutex
@@ -101,12 +103,12 @@ func (s *Server) Connections() int64 { return s.open.Load() }
 
 // Serve accepts HTTP connections from l until Shutdown. It returns nil after
 // Shutdown, else why it cannot accept any more.
-func (s *Server) Serve(l net.Listener) error { return s.accept(l, false) }
+func (s *Server) Serve(l net.Listener) error { return s.serve(s.listener(l), false) }
 
 // ServeUWSGI is Serve for web servers that speak the uwsgi protocol.
-func (s *Server) ServeUWSGI(l net.Listener) error { return s.accept(l, true) }
+func (s *Server) ServeUWSGI(l net.Listener) error { return s.serve(l, true) }
 
-func (s *Server) accept(l net.Listener, uwsgi bool) error {
+func (s *Server) serve(l net.Listener, uwsgi bool) error {
 	if !s.track(l) {
 		return l.Close()
 	}
@@ -114,15 +116,16 @@ func (s *Server) accept(l net.Listener, uwsgi bool) error {
 	local := endpoint(l.Addr())
 	pause := time.Duration(0)
 	for {
-		nc, err := l.Accept()
+		c, err := s.accept(l, local, uwsgi)
 		switch {
 		case err == nil:
 			pause = 0
-			s.start(nc, local, uwsgi)
+			s.start(c)
 		case s.draining.Load():
 			l.Close()
 			return nil
 		case errors.Is(err, net.ErrClosed):
+			l.Close() // an fdListener has a descriptor of its own
 			return err
 		default:
 			// Out of descriptors, say: what is being served will free some.
@@ -148,26 +151,61 @@ func (s *Server) track(l net.Listener) bool {
 	return true
 }
 
-func (s *Server) start(nc net.Conn, local Endpoint, uwsgi bool) {
+// listener returns l as one that accepts descriptors, where connections can be parked.
+func (s *Server) listener(l net.Listener) net.Listener {
+	if s.TLS == nil && s.Proxy == nil && !s.draining.Load() && s.Pool.parks() {
+		if fl := newFDListener(l); fl != nil {
+			return fl
+		}
+	}
+	return l
+}
+
+func (s *Server) accept(l net.Listener, local Endpoint, uwsgi bool) (*conn, error) {
+	if fl, ok := l.(*fdListener); ok {
+		fd, peer, err := fl.acceptFD()
+		c := &conn{srv: s, fd: fd, peer: peer, parkable: true}
+		c.req.Local = local
+		return c, err
+	}
+	nc, err := l.Accept()
+	if err != nil {
+		return nil, err
+	}
 	c := newConn(s, nc, local)
 	c.uwsgi = uwsgi
 	c.holds = uwsgi && local.Unix
+	return c, nil
+}
+
+func (s *Server) start(c *conn) {
 	s.mu.Lock()
-	c.draining = s.draining.Load() // taken from the backlog of a server that stops
+	draining := s.draining.Load()
+	c.draining = draining // taken from the backlog of a server that stops
 	s.conns[c] = struct{}{}
 	s.done.Add(1)
 	s.mu.Unlock()
 	s.open.Add(1)
-	go func() {
-		defer func() {
-			s.mu.Lock()
-			delete(s.conns, c)
-			s.mu.Unlock()
-			s.open.Add(-1)
-			s.done.Done()
-		}()
-		c.serve()
-	}()
+	switch {
+	case !c.parkable:
+		go c.serve()
+	case draining || !s.Pool.park(c):
+		c.handOver(c.loop)
+	default:
+		s.watchParked()
+		if s.draining.Load() {
+			c.drainParked()
+		}
+	}
+}
+
+// forget is the last of a connection.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.open.Add(-1)
+	s.done.Done()
 }
 
 // acceptGrace is how long a stopping server still takes what waits in the
@@ -187,10 +225,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			l.Close()
 		}
 	}
+	var parked []*conn
 	for c := range s.conns {
 		c.drain()
+		if c.parkable {
+			parked = append(parked, c)
+		}
 	}
 	s.mu.Unlock()
+	for _, c := range parked {
+		c.drainParked()
+	}
 
 	finished := make(chan struct{})
 	go func() {
@@ -219,5 +264,6 @@ func endpoint(a net.Addr) Endpoint {
 	if err != nil {
 		return Endpoint{Addr: a.String()}
 	}
-	return Endpoint{Addr: host, Port: port}
+	ip, _ := netip.ParseAddr(host)
+	return Endpoint{Addr: host, Port: port, IP: ip}
 }

@@ -26,7 +26,7 @@ func (c *conn) exchangePacket() {
 		c.refuse(err)
 		return
 	}
-	start := time.Now()
+	c.start = time.Now()
 	c.r += n
 	p := &c.packet.Packet
 	if p.Modifier1 == uwsgi.ModifierPing {
@@ -40,18 +40,22 @@ func (c *conn) exchangePacket() {
 	if err == nil {
 		err = c.packetBody(n, x)
 	}
+	if err == nil {
+		err = c.prepare(x)
+	}
 	if err != nil {
 		c.refuse(err)
 		return
 	}
-	c.answer(x, start)
+	c.respond(x)
+	c.conclude()
 }
 
 // pong answers a ping as uWSGI does when it has nothing to warn of.
 func (c *conn) pong() {
 	c.writeDeadline()
 	_, err := c.nc.Write([]byte{uwsgi.ModifierPing, 0, 0, 1})
-	if err == nil && c.settleAll() == nil && (c.r < c.w || c.peek()) {
+	if err == nil && c.settleAll() == nil && (c.r < c.w || c.leftover()) {
 		c.linger()
 	}
 }

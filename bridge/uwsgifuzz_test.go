@@ -39,6 +39,7 @@ func FuzzUWSGIConn(f *testing.F) {
 		nc := &fakeConn{t: t, in: in, next: 1 + int(first), step: 1 + int(step)}
 		c := newConn(srv, nc, Endpoint{})
 		c.uwsgi = true
+		srv.done.Add(1)
 		c.serve()
 
 		want, pings := readPacket(string(in))

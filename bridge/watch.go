@@ -11,7 +11,13 @@ type slot struct {
 	executor Executor
 	wake     chan struct{}
 	x        *Exchange // nil between requests
+	number   uint64    // of x, among those of this executor
 	lost     bool      // given up: it may never come back
+	gated              // how the gate sees it
+	late     delayed
+	spare    []*conn // the executor's alone, as what follows
+	events   events
+	arrived  []*conn
 
 	seen   int64 // x.beats at the last look; unseen before the first
 	silent time.Duration
@@ -21,6 +27,7 @@ const unseen = -1
 
 func (s *slot) begin(x *Exchange) {
 	s.x, s.seen, s.silent = x, unseen, 0
+	s.number++
 }
 
 // Stall is a request that an executor was given up with.

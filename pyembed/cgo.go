@@ -13,6 +13,8 @@ package pyembed
 #cgo nocallback gw_next
 #cgo noescape gw_finish
 #cgo nocallback gw_finish
+#cgo noescape gw_outbox_take
+#cgo nocallback gw_outbox_take
 #include "gowsgi.h"
 */
 import "C"

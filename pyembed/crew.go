@@ -1,5 +1,10 @@
 package pyembed
 
+/*
+#include "gowsgi.h"
+*/
+import "C"
+
 import (
 	"errors"
 	"runtime"
@@ -83,6 +88,7 @@ func (c *crew) start(t *thread, started chan<- error) {
 }
 
 func (c *crew) run(t *thread) {
+	C.gw_thread_note(t.c)
 	if c.pool.Run(t) {
 		c.in.lost.Add(-1) // it did come back
 		return

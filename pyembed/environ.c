@@ -12,51 +12,74 @@ static uint32_t key_hash(const char *p, size_t n) {
     return h;
 }
 
-/* The str for a variable's name, from the thread's cache: names repeat on every
- * request. Names come from clients, so the cache takes at most half its slots and
- * makes further names anew. A new reference. */
-static PyObject *key_str(gw_thread *t, const char *p, size_t n) {
+/* The slot of a variable's name in the thread's cache: names repeat on every request.
+ * They come from clients, so the cache takes at most half its slots: NULL, without an
+ * exception, for those that have no room. */
+static gw_key *key_slot(gw_thread *t, const char *p, size_t n) {
     uint32_t h = key_hash(p, n);
     gw_key *k = &t->keys[h % GW_KEYS];
-    for (; k->str; k = k + 1 == t->keys + GW_KEYS ? t->keys : k + 1) {
-        if (k->hash == h && k->len == n && memcmp(k->name, p, n) == 0) {
-            py.Py_IncRef(k->str);
-            return k->str;
-        }
-    }
-    PyObject *s = py.PyUnicode_DecodeLatin1(p, (Py_ssize_t)n, NULL);
-    if (!s || t->key_count >= GW_KEYS / 2)
-        return s;
+    for (; k->str; k = k + 1 == t->keys + GW_KEYS ? t->keys : k + 1)
+        if (k->hash == h && k->len == n && memcmp(k->name, p, n) == 0)
+            return k;
+    if (t->key_count >= GW_KEYS / 2)
+        return NULL;
     char *name = malloc(n ? n : 1);
-    if (!name)
-        return s;
+    PyObject *s = name ? py.PyUnicode_DecodeLatin1(p, (Py_ssize_t)n, NULL) : NULL;
+    if (!s) {
+        free(name);
+        py.PyErr_Clear();
+        return NULL;
+    }
     memcpy(name, p, n);
     py.PyUnicode_InternInPlace(&s);
-    py.Py_IncRef(s);
     *k = (gw_key){.hash = h, .len = (uint32_t)n, .name = name, .str = s};
     t->key_count++;
+    return k;
+}
+
+/* The str of a variable's value, the last one if that is the same: most are, on a
+ * connection or from a proxy. Longer ones differ, or are cookies and tokens, which
+ * are not to be kept. A new reference. */
+static PyObject *value_str(gw_key *k, const char *p, size_t n) {
+    if (k && k->value && k->value_len == n && memcmp(k->text, p, n) == 0) {
+        py.Py_IncRef(k->value);
+        return k->value;
+    }
+    PyObject *s = py.PyUnicode_DecodeLatin1(p, (Py_ssize_t)n, NULL);
+    if (s && k && n <= GW_VALUE) {
+        py.Py_DecRef(k->value);
+        py.Py_IncRef(s);
+        k->value = s;
+        k->value_len = (uint32_t)n;
+        memcpy(k->text, p, n);
+    }
     return s;
+}
+
+static int environ_add(gw_thread *t, PyObject *env, const char *name, size_t n, const char *value,
+                       size_t v) {
+    gw_key *k = key_slot(t, name, n);
+    PyObject *key = k ? k->str : py.PyUnicode_DecodeLatin1(name, (Py_ssize_t)n, NULL);
+    PyObject *text = key ? value_str(k, value, v) : NULL;
+    int rc = text ? py.PyDict_SetItem(env, key, text) : -1;
+    py.Py_DecRef(text);
+    if (!k)
+        py.Py_DecRef(key);
+    return rc;
 }
 
 /* record is well-formed: bridge.Record wrote it in this process. */
 PyObject *environ_new(gw_thread *t, const char *record, size_t len) {
     PyObject *env = py.PyDict_Copy(gw.base_environ);
-    if (!env)
-        return NULL;
     const char *end = record + len;
-    while (record < end) {
+    while (env && record < end) {
         uint32_t n, v;
         memcpy(&n, record, 4);
         memcpy(&v, record + 4, 4);
         record += 8;
-        PyObject *key = key_str(t, record, n);
-        PyObject *value = key ? py.PyUnicode_DecodeLatin1(record + n, v, NULL) : NULL;
-        int rc = value ? py.PyDict_SetItem(env, key, value) : -1;
-        py.Py_DecRef(key);
-        py.Py_DecRef(value);
-        if (rc < 0) {
+        if (environ_add(t, env, record, n, record + n, v) < 0) {
             py.Py_DecRef(env);
-            return NULL;
+            env = NULL;
         }
         record += (size_t)n + v;
     }

@@ -11,7 +11,7 @@ import (
 var (
 	ErrNoPython    = errors.New("no Python found")
 	ErrNoLibrary   = errors.New("this Python has no shared library")
-	ErrUnsupported = errors.New("this Python's version is not supported")
+	ErrUnsupported = errors.New("this Python is not supported")
 )
 
 // Error is a Python exception, as text: no object of Python outlives the call

@@ -38,6 +38,7 @@ type probe struct {
 	Prefix     string   `json:"prefix"`
 	BasePrefix string   `json:"base_prefix"`
 	Shared     bool     `json:"shared"`
+	NoGIL      bool     `json:"no_gil"` // a free-threaded build (PEP 703)
 	Names      []string `json:"names"`
 	Folders    []string `json:"folders"`
 }
@@ -59,6 +60,7 @@ print(json.dumps({
     "prefix": prefix,
     "base_prefix": sys.base_prefix,
     "shared": bool(v("Py_ENABLE_SHARED")),
+    "no_gil": bool(v("Py_GIL_DISABLED")),
     "names": [n for n in (v("INSTSONAME"), v("LDLIBRARY")) if n],
     "folders": [d for d in (v("LIBDIR"), real + "/lib", sys.base_prefix + "/lib", v("LIBPL"),
         v("LIBDIR") and v("MULTIARCH") and os.path.join(v("LIBDIR"), v("MULTIARCH"))) if d],
@@ -92,6 +94,11 @@ func Find(ctx context.Context, python, dir string) (*Python, error) {
 	if v := p.Version; v[0] != 3 || v[1] < oldestMinor || v[1] > newestMinor {
 		return nil, fmt.Errorf("%w: %s (%s) is Python %d.%d.%d; gowsgi serves 3.%d to 3.%d: name another with --python",
 			ErrUnsupported, executable, why, v[0], v[1], v[2], oldestMinor, newestMinor)
+	}
+	if p.NoGIL {
+		return nil, fmt.Errorf("%w: %s (%s) is a free-threaded build of Python %d.%d.%d; gowsgi relies on the GIL: "+
+			"name one that has it with --python, and use --workers for more cores",
+			ErrUnsupported, executable, why, p.Version[0], p.Version[1], p.Version[2])
 	}
 	library, err := p.library()
 	if err != nil {

@@ -118,6 +118,8 @@ func TestFindErrors(t *testing.T) {
 		{"too new", says("", "3.15.0"), ErrUnsupported, []string{"is Python 3.15.0"}},
 		{"Python 4", says("", "4.11.0"), ErrUnsupported, []string{"is Python 4.11.0"}},
 		{"PyPy", says("", "3.10.1", "cpython", "pypy"), ErrUnsupported, []string{"is pypy, not CPython"}},
+		{"free-threaded", says("", "3.13.1", `"shared"`, `"no_gil": true, "shared"`), ErrUnsupported,
+			[]string{"is a free-threaded build of Python 3.13.1", "--workers"}},
 		{"static", says("", "3.11.7", "true", "false", "libpython3.so", "libpython3.11.a"), ErrNoLibrary,
 			[]string{"--enable-shared", "libpython3.11", "pyenv"}},
 		{"library not installed", says("/nowhere", "3.11.7"), ErrNoLibrary, []string{"/nowhere/libpython3.so", "apt install libpython3.11"}},

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* What a call brings back to Go: the next piece of an answer. Pointers hold until
- * the next call on the same thread; nothing is Go's to free but file_fd. */
+ * the next call on the same thread; nothing is Go's to free but lent and file_fd. */
 typedef struct {
     enum { GW_MORE, GW_LAST, GW_FILE, GW_ERROR } kind;
     bool head;   /* status, lines...: with the first piece */
@@ -29,13 +29,15 @@ typedef struct {
     size_t lines_len;
     const char *body;
     size_t body_len;
-    int file_fd; /* GW_FILE: owned by the caller */
+    PyObject *lent; /* what body lies in, if that is large: owned by the caller, see gw_return */
+    int file_fd;    /* GW_FILE: owned by the caller */
     long long file_offset, file_length;
     const char *error; /* JSON (embed.describe_error), or NULL */
     size_t error_len;
 } gw_part;
 
-/* What write() and wsgi.early_hints send, on its way while the application runs. */
+/* What write() and wsgi.early_hints send, and small chunks that wait for the next, on
+ * their way while the application runs. */
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t space;
@@ -44,20 +46,30 @@ typedef struct {
     bool head_ready; /* the thread's head is final and not taken yet */
     bool closed;     /* the client is gone: write() raises */
     int notify_fd;   /* a byte is written here when there is something to take */
+    bool tended;     /* Go comes by: it need not be told of chunks */
+    bool corked;     /* chunks have come since it did */
 } gw_outbox;
 
+enum { GW_KEEP = 64 << 10 }; /* bytes that a thread's buffers keep for the next request */
+enum { GW_LEND = 64 << 10 }; /* bytes of the smallest body that is lent */
 enum { GW_KEYS = 512 }; /* slots of a thread's key cache, a power of two */
+enum { GW_VALUE = 104 }; /* bytes of the longest value that is kept */
 
+/* A variable's name, and the last value that it had on this thread. */
 typedef struct {
-    uint32_t hash, len;
+    uint32_t hash, len, value_len;
     const char *name; /* owned: malloc */
     PyObject *str;    /* owned: interned */
+    PyObject *value;  /* owned; NULL: none */
+    char text[GW_VALUE];
 } gw_key;
 
 /* One executor's thread: its Python thread state and the request it serves. Made
  * by gw_thread_new, never freed: it lives as long as the process. */
 typedef struct gw_thread {
     int index;
+    int stat;   /* a descriptor of what the system says of the OS thread */
+    bool noted; /* there is one */
     PyThreadState *ts;
     uint64_t serial; /* of the present request; stale callables are told by it */
     bool active;     /* between gw_start and the end of the request */
@@ -72,6 +84,7 @@ typedef struct gw_thread {
     bool has_date, has_server;
     long long content_length;
     bool head_set, head_sent;
+    long long given; /* bytes of the body so far */
 
     buf body, error;
     gw_part part;
@@ -130,6 +143,10 @@ gw_thread *gw_thread_new(int index, int notify_fd);
 /* Gives the calling thread a Python thread state and a name in threading. */
 int gw_thread_start(gw_thread *t, const char *name, char **error);
 gw_thread *gw_thread_at(int index);
+/* Opens what the system says of the calling thread, for gw_thread_running. */
+void gw_thread_note(gw_thread *t);
+/* Whether the thread computes, or would if it had a core; -1 if unknown. Any thread. */
+int gw_thread_running(gw_thread *t);
 /* The calling thread as threading.get_ident() has it. */
 unsigned long gw_thread_ident(void);
 /* Whether the thread has come into Python for its gw_call: until then, whoever has
@@ -149,22 +166,41 @@ void gw_next(gw_thread *t, bool satisfied);
 /* Ends a request early, or after its last piece: close() is called. */
 void gw_finish(gw_thread *t);
 
+/* --- loan.c --- */
+
+/* Gives back what a part lent. It is released when a thread has the GIL next; true:
+ * the caller is to see that gw_reap is called before long, in case none has. Any thread. */
+bool gw_return(PyObject *lent);
+/* Releases what was given back; false: there was nothing. Any thread that is no
+ * executor's. */
+bool gw_reap(void);
+
 /* --- outbox.c --- */
 
 /* Moves what the outbox holds into *hints and *data (malloc; the caller frees);
  * *head: the thread's head comes before the data. Any thread. */
 void gw_outbox_take(gw_thread *t, buf *hints, buf *data, bool *head);
+/* Tells whether chunks have come since it was asked last; if not, Go is told again of
+ * the next one. Any thread. */
+bool gw_outbox_tend(gw_thread *t);
 /* Makes every further write() of this request raise. Any thread. */
 void gw_outbox_close(gw_thread *t);
+/* The bytes that notify_fd gets: for what is to be taken at once, and for a chunk that
+ * the next one may follow at once. */
+enum { GW_WAKE = 'w', GW_CORK = 'c' };
 
 /* --- between the C files; with the GIL --- */
 
+void loan_release(void);
+void loan_close(void); /* without the GIL: gw_reap does nothing any more */
 PyObject *environ_new(gw_thread *t, const char *record, size_t len);
 PyObject *input_new(const char *body, size_t len, int fd);
 /* Puts start_response into *start and wsgi.early_hints into *hints; -1 without. */
 int callables_new(gw_thread *t, PyObject **start, PyObject **hints);
 int outbox_write(gw_thread *t, const char *p, size_t n);
 int outbox_hint(gw_thread *t, const buf *lines);
+bool outbox_cork(gw_thread *t);
+bool outbox_uncork(gw_thread *t);
 void outbox_reset(gw_thread *t);
 /* Takes the pending exception as JSON into out; clears it. */
 void error_take(buf *out);

@@ -183,6 +183,7 @@ char *gw_call(gw_thread *t, const char *function, const char *argument, char **e
 }
 
 void gw_finalize(gw_thread *t) {
+    loan_close();
     py.PyEval_RestoreThread(t->ts);
     py.Py_FinalizeEx();
 }

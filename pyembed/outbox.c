@@ -2,7 +2,7 @@
  * write(), the callable that start_response returns, and wsgi.early_hints have to
  * send while the application still runs, and Python must not call into Go. So the
  * bytes go into a box with a lock, and a byte into a pipe tells a goroutine to
- * fetch them.
+ * fetch them. Small chunks lie there too, while the application makes the next one.
  */
 #include "gowsgi.h"
 
@@ -14,17 +14,17 @@ enum { OUTBOX_HIGH_WATER = 64 << 10 };
 
 void outbox_reset(gw_thread *t) {
     pthread_mutex_lock(&t->outbox.lock);
-    buf_free(&t->outbox.data);
+    buf_reset(&t->outbox.data, GW_KEEP);
     buf_free(&t->outbox.hints);
     t->outbox.head_ready = false;
     t->outbox.closed = false;
     pthread_mutex_unlock(&t->outbox.lock);
 }
 
-static void outbox_notify(gw_outbox *o) {
+static void outbox_notify(gw_outbox *o, char what) {
     ssize_t n;
     do
-        n = write(o->notify_fd, "", 1);
+        n = write(o->notify_fd, &what, 1);
     while (n < 0 && errno == EINTR); /* EAGAIN: the pipe is full of wake-ups */
 }
 
@@ -46,7 +46,7 @@ int outbox_write(gw_thread *t, const char *p, size_t n) {
     }
     pthread_mutex_unlock(&o->lock);
     if (!failed)
-        outbox_notify(o);
+        outbox_notify(o, GW_WAKE);
     py.PyEval_RestoreThread(ts);
     if (!failed)
         return 0;
@@ -66,18 +66,70 @@ int outbox_hint(gw_thread *t, const buf *lines) {
     int rc = o->closed || full ? 0 : buf_add(&o->hints, lines->p, lines->len);
     pthread_mutex_unlock(&o->lock);
     if (rc == 0)
-        outbox_notify(o);
+        outbox_notify(o, GW_WAKE);
     return rc;
+}
+
+/* Puts the part's body into the box, behind what is there, until the next chunk is
+ * there or Go takes it. false, with the part as it was: the client is gone, or there is
+ * no memory. */
+bool outbox_cork(gw_thread *t) {
+    gw_outbox *o = &t->outbox;
+    pthread_mutex_lock(&o->lock);
+    bool ok = !o->closed && buf_add(&o->data, t->part.body, t->part.body_len) == 0;
+    bool wake = ok && !o->tended;
+    o->corked = o->corked || ok;
+    o->tended = o->tended || ok;
+    pthread_mutex_unlock(&o->lock);
+    if (wake)
+        outbox_notify(o, GW_CORK);
+    if (!ok)
+        return false;
+    t->part.body = NULL;
+    t->part.body_len = 0;
+    return true;
+}
+
+/* Makes what the box still holds the part's body, before the one it has; false: the part
+ * stays as it was, and Go is to look into the box first. */
+bool outbox_uncork(gw_thread *t) {
+    gw_outbox *o = &t->outbox;
+    pthread_mutex_lock(&o->lock);
+    size_t n = t->part.body_len; /* 0 at the end of the iterable */
+    bool joined = o->data.len > 0 && (n == 0 || buf_add(&o->data, t->part.body, n) == 0);
+    if (joined) {
+        buf spare = t->body;
+        t->body = o->data;
+        o->data = spare;
+        t->part.body = t->body.p;
+        t->part.body_len = t->body.len;
+    }
+    pthread_mutex_unlock(&o->lock);
+    return joined;
+}
+
+bool gw_outbox_tend(gw_thread *t) {
+    gw_outbox *o = &t->outbox;
+    pthread_mutex_lock(&o->lock);
+    bool corked = o->corked;
+    o->tended = corked;
+    o->corked = false;
+    pthread_mutex_unlock(&o->lock);
+    return corked;
 }
 
 void gw_outbox_take(gw_thread *t, buf *hints, buf *data, bool *head) {
     gw_outbox *o = &t->outbox;
     pthread_mutex_lock(&o->lock);
     *hints = o->hints;
-    *data = o->data;
     *head = o->head_ready;
-    o->hints = o->data = (buf){0};
+    o->hints = (buf){0};
     o->head_ready = false;
+    *data = (buf){0};
+    if (o->data.len > 0) {
+        *data = o->data;
+        o->data = (buf){0};
+    }
     pthread_cond_broadcast(&o->space);
     pthread_mutex_unlock(&o->lock);
 }

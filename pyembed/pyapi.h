@@ -37,6 +37,7 @@ enum { PY_FILE_INPUT = 257 };
     X(PyThreadState *, PyEval_SaveThread, (void))                              \
     X(void, PyEval_RestoreThread, (PyThreadState *))                           \
     X(int, PyGILState_Ensure, (void))                                          \
+    X(void, PyGILState_Release, (int))                                         \
     X(void, Py_IncRef, (PyObject *))                                           \
     X(void, Py_DecRef, (PyObject *))                                           \
     X(PyObject *, Py_CompileString, (const char *, const char *, int))         \

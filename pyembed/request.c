@@ -1,15 +1,19 @@
 /*
  * One WSGI request as up to three kinds of crossings: gw_start calls the
- * application and fetches the first non-empty chunk, gw_next one more chunk,
+ * application and fetches the first non-empty chunk, gw_next the next chunks,
  * gw_finish calls close(). Each takes the GIL once and enters the request's own
  * context, so that context variables do not leak into the next request.
  */
 #include "gowsgi.h"
 
-/* Bytes that a thread's buffers keep for the next request. */
-enum { KEEP = 64 << 10 };
+#include <time.h>
+
 /* Lists are joined up to this many bytes and go out in one piece. */
 enum { JOIN = 1 << 20 };
+/* Chunks up to CORK_CHUNK bytes that come within CORK_PACE of each other, in ns, go out
+ * together: CORK bytes, or what has come in CORK_TIME. One that the next does not follow
+ * so soon is sent by Go. */
+enum { CORK_CHUNK = 8 << 10, CORK = 32 << 10, CORK_PACE = 20000, CORK_TIME = 200000 };
 
 static PyObject *apps[GW_MAX_APPS];
 static int app_count;
@@ -145,10 +149,43 @@ static int next_chunk(gw_thread *t) {
             t->hold = chunk;
             t->part.body = p;
             t->part.body_len = (size_t)n;
+            t->given += n;
             return 1;
         }
         py.Py_DecRef(chunk);
     }
+}
+
+static long long clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* next_chunk, with the chunks after it that come as quickly. Only the last try counts
+ * for the result, so there may be a body with 0 too. With -1, and before a large chunk,
+ * which is not to be copied, the others are in the outbox. */
+static int next_chunks(gw_thread *t) {
+    long long begun = clock_ns(), last = begun;
+    size_t total = 0;
+    bool corked = false;
+    int got;
+    while ((got = next_chunk(t)) > 0) {
+        long long now = clock_ns();
+        total += t->part.body_len;
+        if (t->part.body_len > CORK_CHUNK || total >= CORK || now - last > CORK_PACE ||
+            now - begun > CORK_TIME || (t->content_length >= 0 && t->given >= t->content_length) ||
+            !outbox_cork(t))
+            break;
+        drop(&t->hold);
+        corked = true;
+        last = now;
+    }
+    if (corked)
+        t->part.wrote = true; /* Go waits there for a goroutine that sends some of it */
+    if (corked && got >= 0 && t->part.body_len <= CORK_CHUNK && outbox_uncork(t))
+        drop(&t->hold);
+    return got;
 }
 
 /* The end of the iterable. close() waits until Go has passed on the end of the
@@ -240,8 +277,8 @@ static int answer_begin(gw_thread *t) {
 
 static void part_clear(gw_thread *t) {
     drop(&t->hold);
-    buf_reset(&t->body, KEEP);
-    buf_reset(&t->error, KEEP);
+    buf_reset(&t->body, GW_KEEP);
+    buf_reset(&t->error, GW_KEEP);
     bool wrote = t->part.wrote;
     t->part = (gw_part){.file_fd = -1, .wrote = wrote};
 }
@@ -257,6 +294,11 @@ static void part_seal(gw_thread *t) {
     p->lines_len = t->lines.len;
     p->error = t->error.len ? t->error.p : NULL;
     p->error_len = t->error.len;
+    if (p->body_len >= GW_LEND && p->kind <= GW_LAST && t->hold &&
+        py_is(t->hold, (PyObject *)py.PyBytes_Type)) {
+        p->lent = t->hold;
+        t->hold = NULL;
+    }
 }
 
 static void request_begin(gw_thread *t) {
@@ -265,8 +307,9 @@ static void request_begin(gw_thread *t) {
     t->serial++;
     t->active = true;
     t->head_set = t->head_sent = false;
-    buf_reset(&t->lines, KEEP);
-    if (t->outbox.data.cap || t->outbox.hints.cap || t->outbox.closed || t->outbox.head_ready)
+    t->given = 0;
+    buf_reset(&t->lines, GW_KEEP);
+    if (t->outbox.data.len || t->outbox.hints.cap || t->outbox.closed || t->outbox.head_ready)
         outbox_reset(t);
     context_new(t);
 }
@@ -277,6 +320,7 @@ static void crossing_leave(gw_thread *t) {
     if (!t->active)
         drop(&t->context);
     part_seal(t);
+    loan_release();
     py.PyEval_SaveThread();
 }
 
@@ -309,7 +353,7 @@ void gw_next(gw_thread *t, bool satisfied) {
     py.PyEval_RestoreThread(t->ts);
     part_clear(t);
     context_enter(t);
-    int got = next_chunk(t);
+    int got = satisfied ? next_chunk(t) : next_chunks(t);
     if (got > 0) {
         t->part.kind = GW_MORE;
         t->part.open = true;

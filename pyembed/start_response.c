@@ -211,6 +211,7 @@ static PyObject *write_call(PyObject *self, PyObject *data) {
         return NULL;
     if (n > 0) {
         t->part.wrote = true;
+        t->given += n;
         if (outbox_write(t, p, (size_t)n) < 0)
             return NULL;
     }

@@ -6,11 +6,13 @@ package pyembed
 import "C"
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/gowsgi/gowsgi/bridge"
@@ -59,9 +61,16 @@ func (t *thread) call(function string, argument *string) (string, error) {
 	return takeText(out), nil
 }
 
+// Running implements bridge.Locked.
+func (t *thread) Running() (running, known bool) {
+	n := C.gw_thread_running(t.c)
+	return n > 0, n >= 0
+}
+
 // Execute implements bridge.Executor. Crossings: one when the application returned
 // a list or tuple; for other iterables one, one more for each chunk after the
-// first and for the end, and one for close() when the end itself had to be sent.
+// first and for the end, or for as many small ones as come at once, and one for close()
+// when the end itself had to be sent.
 func (t *thread) Execute(x *bridge.Exchange) {
 	t.setCurrent(x)
 	t.first(x)
@@ -114,6 +123,10 @@ func (t *thread) deliver(x *bridge.Exchange) error {
 		t.mu.Unlock()
 	}
 	body := unsafe.Slice((*byte)(unsafe.Pointer(p.body)), int(p.body_len))
+	var lent bridge.Loan
+	if p.lent != nil {
+		lent = loan{unsafe.Pointer(p.lent)}
+	}
 	last := p.kind == C.GW_LAST
 	switch {
 	case p.kind == C.GW_ERROR:
@@ -126,9 +139,9 @@ func (t *thread) deliver(x *bridge.Exchange) error {
 		})
 		return nil
 	case bool(p.head):
-		return cmp.Or(left, x.Respond(t.head(), body, last))
+		return cmp.Or(left, x.RespondLent(t.head(), body, lent, last))
 	}
-	return cmp.Or(left, x.Write(body, last))
+	return cmp.Or(left, x.WriteLent(body, lent, last))
 }
 
 // head reads the head that start_response left; its Lines are C's memory.
@@ -187,18 +200,31 @@ func bytesOf(b *C.buf) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(b.p)), int(b.len))
 }
 
+// corkTick is how long a small chunk waits at most when the next does not follow at once.
+const corkTick = 500 * time.Microsecond
+
 // drainOutbox passes on, while the application still runs, what its write() and
-// early_hints calls leave. It is the outbox's goroutine.
+// early_hints calls leave, and chunks that have waited for the next one. It is the
+// outbox's goroutine.
 func (t *thread) drainOutbox(r *os.File) {
 	var wakes [64]byte
 	for {
-		if _, err := r.Read(wakes[:]); err != nil {
+		n, err := r.Read(wakes[:])
+		late := errors.Is(err, os.ErrDeadlineExceeded)
+		if err != nil && !late {
 			return
 		}
-		t.mu.Lock()
-		if t.current != nil {
-			t.takeOutbox(t.current)
+		if late || bytes.IndexByte(wakes[:n], C.GW_WAKE) >= 0 {
+			t.mu.Lock()
+			if t.current != nil {
+				t.takeOutbox(t.current)
+			}
+			t.mu.Unlock()
 		}
-		t.mu.Unlock()
+		var next time.Time
+		if C.gw_outbox_tend(t.c) {
+			next = time.Now().Add(corkTick)
+		}
+		_ = r.SetReadDeadline(next) // a pipe has deadlines
 	}
 }

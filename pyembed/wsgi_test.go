@@ -43,6 +43,7 @@ func TestAnswers(t *testing.T) {
 		{"/write", text, "abc", 0, nil, ""},
 		{"/write_only", text, "all", 0, nil, ""},
 		{"/write_generator", text, "abcd", 0, nil, ""},
+		{"/quick_and_write", text, "firstabcabcabc", 0, nil, ""},
 
 		{"/raises", "", "", 0, bridge.ErrFailed, "LookupError: before anything"},
 		{"/raises_after_start", "", "", 0, bridge.ErrFailed, "LookupError: after start_response"},
@@ -66,6 +67,7 @@ func TestAnswers(t *testing.T) {
 		{"/exc_info_late", text, "hel", 0, bridge.ErrFailed, "ValueError: too late"},
 		{"/write_str", "", "", 0, bridge.ErrFailed, "TypeError: write() takes bytes"},
 		{"/write_then_raise", text, "sent", 0, bridge.ErrFailed, "LookupError: after write"},
+		{"/quick_then_raise", text, "firstxxxxxxxxxx", 0, bridge.ErrFailed, "LookupError: after quick chunks"},
 		{"/missing", "", "", 0, bridge.ErrFailed, "KeyError: 'route_missing'"},
 	} {
 		t.Run(tt.path[1:], func(t *testing.T) {

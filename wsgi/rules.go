@@ -124,6 +124,9 @@ func (n Networks) names(peer bridge.Endpoint) bool {
 	if len(n.prefixes) == 0 {
 		return false
 	}
+	if peer.IP.IsValid() {
+		return n.Contains(peer.IP)
+	}
 	ip, err := netip.ParseAddr(peer.Addr)
 	return err == nil && Networks{prefixes: n.prefixes}.Contains(ip)
 }

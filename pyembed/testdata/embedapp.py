@@ -317,6 +317,75 @@ def route_big_bytes(environ, start):
     return [b"x" * 5_000_000]
 
 
+LENT = bytes(range(256)) * 4096
+
+
+def route_lent(environ, start):
+    ok(start)
+    return [LENT]
+
+
+def route_lent_chunks(environ, start):
+    ok(start)
+    for _ in range(5):
+        yield LENT
+        yield b"small"
+
+
+def route_lent_references(environ, start):
+    ok(start)
+    return [str(sys.getrefcount(LENT)).encode()]
+
+
+go_on = threading.Event()
+
+
+def route_slower_next(environ, start):
+    """Chunks that come at once, and one that is waited for."""
+    ok(start)
+    yield b"first"
+    yield b"a"
+    yield b"b"
+    go_on.wait(20)
+    go_on.clear()
+    yield b"c"
+    yield b"d"
+
+
+def route_go_on(environ, start):
+    ok(start)
+    go_on.set()
+    return [b"gone on"]
+
+
+def route_quick_chunks(environ, start):
+    ok(start)
+    for i in range(5000):
+        yield b"%d," % i
+
+
+def route_64_chunks(environ, start):
+    ok(start)
+    for _ in range(64):
+        yield b"z" * 1024
+
+
+def route_quick_then_raise(environ, start):
+    ok(start)
+    yield b"first"
+    yield from [b"x"] * 10
+    raise LookupError("after quick chunks")
+
+
+def route_quick_and_write(environ, start):
+    write = ok(start)
+    yield b"first"
+    for _ in range(3):
+        yield b"a"
+        write(b"b")
+        yield b"c"
+
+
 def route_many_empty(environ, start):
     ok(start)
     return [b""] * 10_000 + [b"end"]

@@ -170,6 +170,7 @@ def run_multiprocessing(environ: Environ) -> Any:
 @app.json("/multiprocessing-thread")
 def run_multiprocessing_here(_environ: Environ) -> Any:
     """Run a function in a forked process, and tell which thread forked."""
+    time.sleep(0.05)  # so that other threads get the other requests
     child = multiprocessing.get_context("fork").Process(target=abs, args=(1,))
     child.start()
     deadline = time.monotonic() + 20

@@ -1,6 +1,9 @@
 """The applications that servers are compared on."""
 
+import functools
+import tempfile
 import time
+from wsgiref.util import FileWrapper
 
 from flask import Flask, jsonify, request
 
@@ -56,6 +59,36 @@ def cpu1ms(environ, start_response):
     body = str(total).encode()
     start_response("200 OK", [TEXT, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def mixed(environ, start_response):
+    """13 bytes at once, or after 50 ms from /slow."""
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.05)
+    return hello(environ, start_response)
+
+
+def upload(environ, start_response):
+    """13 bytes, after the body of a POST was read."""
+    if environ["REQUEST_METHOD"] == "POST":
+        environ["wsgi.input"].read()
+    return hello(environ, start_response)
+
+
+@functools.cache
+def ten_megabytes():
+    """Makes a file that vanishes with the process."""
+    file = tempfile.TemporaryFile()
+    file.write(b"f" * (10 << 20))
+    file.flush()
+    return file
+
+
+def file10m(environ, start_response):
+    """10 MB from a file, by the server's own wrapper if it has one."""
+    file = open(f"/proc/self/fd/{ten_megabytes().fileno()}", "rb")
+    start_response("200 OK", [BINARY, ("Content-Length", str(10 << 20))])
+    return environ.get("wsgi.file_wrapper", FileWrapper)(file, 65536)
 
 
 flask = Flask(__name__)

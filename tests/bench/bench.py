@@ -22,8 +22,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 GOWSGI = HERE.parents[1] / "bin" / "gowsgi"
@@ -36,17 +41,23 @@ PINS = (
     "pyuwsgi==2.0.30.post1",
     "bjoern==3.2.2",
 )
-# {port}, {app}, {w} workers, {t} threads, {peers} the bin folder.
+# bjoern has no workers of its own: they are forked once it listens.
+BJOERN = (
+    "import os, bjoern, apps; bjoern.listen(apps.{app}, '127.0.0.1', {port}, listen_backlog=2048);"
+    " any(os.fork() == 0 for _ in range({w} - 1)); bjoern.run()"
+)
+# {port}, {app}, {w} workers, {t} threads, {peers} the bin folder, {more} options.
 COMMANDS = {
-    "gowsgi": f"{GOWSGI} run --python {{peers}}/python --threads {{t}} --log-level error"
+    "gowsgi": f"{GOWSGI} run --python {{peers}}/python --workers {{w}} --threads {{t}} --log-level error {{more}}"
     " -b 127.0.0.1:{port} apps:{app}",
     "granian": "{peers}/granian --interface wsgi --workers {w} --blocking-threads {t} --no-ws --log-level error"
-    " --host 127.0.0.1 --port {port} apps:{app}",
-    "bjoern": "{peers}/python -c \"import bjoern, apps; bjoern.run(apps.{app}, '127.0.0.1', {port})\"",
-    "gthread": "{peers}/gunicorn -w {w} --threads {t} -k gthread --log-level error -b 127.0.0.1:{port} apps:{app}",
-    "uwsgi": "{peers}/uwsgi --http11-socket 127.0.0.1:{port} -M -p {w} --threads {t} --enable-threads -L"
+    " {more} --host 127.0.0.1 --port {port} apps:{app}",
+    "bjoern": f'{{peers}}/python -c "{BJOERN}"',
+    "gthread": "{peers}/gunicorn -w {w} --threads {t} -k gthread --log-level error {more}"
+    " -b 127.0.0.1:{port} apps:{app}",
+    "uwsgi": "{peers}/uwsgi --http11-socket 127.0.0.1:{port} -M -p {w} --threads {t} --enable-threads -L {more}"
     " -w apps --callable {app} --die-on-term",
-    "waitress": "{peers}/waitress-serve --threads={t} --listen=127.0.0.1:{port} apps:{app}",
+    "waitress": "{peers}/waitress-serve --threads={t} {more} --listen=127.0.0.1:{port} apps:{app}",
 }
 
 
@@ -83,7 +94,7 @@ def pss_megabytes(pids: list[int]) -> float:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
             continue
-        kilobytes += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M).group(1))
+        kilobytes += int(re.findall(r"^Pss:\s+(\d+)", rollup, re.M)[0])
     return kilobytes / 1024
 
 
@@ -99,7 +110,7 @@ def wait_listening(port: int) -> None:
     raise RuntimeError("the server does not listen")
 
 
-def end(process: subprocess.Popen) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Ends a server and what it started."""
     for number, patience in ((signal.SIGTERM, 3), (signal.SIGKILL, 2)):
         try:
@@ -113,30 +124,41 @@ def end(process: subprocess.Popen) -> None:
         pass  # all gone
 
 
+def run_wrk(url: str, seconds: int, connections: int, body: int, headers: Sequence[str], limit: float = 0) -> str:
+    """Runs wrk, with a POST if there is a body; returns its report, if it may run to its end."""
+    command = ["timeout", str(limit or seconds + 10), "wrk", "-t1", f"-c{connections}", "--latency", f"-d{seconds}"]
+    for header in headers:
+        command += ["-H", header]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        if body:
+            script.write(f'wrk.method="POST"\nwrk.body=string.rep("x",{body})\n')
+            script.flush()
+            command += ["-s", script.name]
+        return subprocess.run([*command, url], capture_output=True, text=True, check=False).stdout
+
+
 def wrk(options: argparse.Namespace, app: str, url: str, seconds: int) -> str:
-    """Runs wrk and returns its report."""
-    script = []
-    if app == "echo":
-        lua = Path("/tmp/gowsgi-bench-echo.lua")
-        lua.write_text(f'wrk.method="POST"\nwrk.body=string.rep("x",{options.bodysize})\n')
-        script = ["-s", str(lua)]
-    command = ["timeout", str(seconds + 10), "wrk", "-t1", f"-c{options.c}", "--latency", *script, f"-d{seconds}", url]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    """Runs wrk as the command line says."""
+    return run_wrk(url, seconds, options.c, options.bodysize if app == "echo" else 0, ())
 
 
-def once(name: str, command: str, options: argparse.Namespace, app: str, port: int) -> dict:
-    """Starts a server, warms it up, measures it, ends it."""
-    line = command.format(port=port, app=app, w=options.w, t=options.t, peers=PEERS)
+def spawn(command: str, log: IO[str], **values: object) -> subprocess.Popen[bytes]:
+    """Starts a server in a session of its own."""
     path = os.pathsep.join([str(HERE), os.environ.get("BENCH_SITE", "")])
+    return subprocess.Popen(
+        shlex.split(command.format(**{"more": "", "peers": PEERS, **values})),
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+    )
+
+
+def once(name: str, command: str, options: argparse.Namespace, app: str, port: int) -> dict[str, Any]:
+    """Starts a server, warms it up, measures it, ends it."""
     with Path(f"/tmp/gowsgi-bench-{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            shlex.split(line),
-            cwd=HERE,
-            env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
+        process = spawn(command, log, port=port, app=app, w=options.w, t=options.t)
     try:
         wait_listening(port)
         url = f"http://127.0.0.1:{port}{options.path}"
@@ -150,22 +172,22 @@ def once(name: str, command: str, options: argparse.Namespace, app: str, port: i
         end(process)
 
 
-def read_report(report: str) -> dict:
+def read_report(report: str) -> dict[str, Any]:
     """Takes wrk's report apart."""
     latency = dict(re.findall(r"(50|99)%\s+([\d.]+\w+)", report))
     wrong = re.findall(r"(?:Socket errors|Non-2xx).*", report)
     return {
-        "requests": int(re.search(r"(\d+) requests in", report).group(1)),
-        "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", report).group(1)),
+        "requests": int(re.findall(r"(\d+) requests in", report)[0]),
+        "rps": float(re.findall(r"Requests/sec:\s+([\d.]+)", report)[0]),
         "p50": latency.get("50"),
         "p99": latency.get("99"),
         "wrong": " ".join(wrong),
     }
 
 
-def compare(commands: dict[str, str], app: str, options: argparse.Namespace, ports: list[int]) -> dict:
+def compare(commands: dict[str, str], app: str, options: argparse.Namespace, ports: list[int]) -> dict[str, Any]:
     """Runs the rounds of one application and prints its table."""
-    results = {name: [] for name in commands}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, command in commands.items():
             ports[0] += 1
@@ -180,7 +202,7 @@ def compare(commands: dict[str, str], app: str, options: argparse.Namespace, por
     return results
 
 
-def row(name: str, rounds: list[dict], best: float) -> str:
+def row(name: str, rounds: list[dict[str, Any]], best: float) -> str:
     """One server's line."""
     if not rounds:
         return f"{name:10s} FAILED"

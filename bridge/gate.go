@@ -1,0 +1,243 @@
+package bridge
+
+import (
+	"syscall"
+	"time"
+)
+
+// The gate decides how many executors are in the application at a time. With a GIL,
+// threads that all want to compute cost more than one that does. So the gate is narrow
+// at first: one executor enters, and another only when that has been inside with one
+// request for a tick or two and does not compute. Where that happens often the ticks
+// would cost more than the threads' fight for the GIL: the gate is opened, and now and
+// then tried narrow again.
+//
+// The ticks also look after parked connections while no executor does.
+const (
+	gateTick   = time.Millisecond
+	gateSlow   = 4 * time.Millisecond // from tick to tick when nothing is amiss: a tick costs some 45 us
+	gateStale  = 5                    // ticks after which one that computes is not counted any more: it may do without the GIL
+	gatePeriod = 20 * time.Millisecond
+	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
+
+	gateRetry     = time.Second // after which an open gate is tried narrow
+	gateRetryMost = 16 * time.Second
+	gateUsed      = 0.7 // of a core: a process that uses less has no threads that fight for the GIL
+)
+
+// Locked is an Executor that shares a lock such as Python's GIL with the others. Running
+// tells whether its thread computes now, or would if it had a core; any goroutine may
+// call it. known is false where that cannot be told, or the threads compute side by
+// side: then there is no gate.
+type Locked interface {
+	Running() (running, known bool)
+}
+
+// gate is a Pool's; its lock guards it.
+type gate struct {
+	locked bool // the executors need a gate
+	narrow bool
+	inside int // executors that are counted: one more may not enter while the gate is narrow
+
+	timer *time.Timer
+	armed bool
+	pause time.Duration // to the next tick
+	polls int           // the pool's at the last tick
+
+	stalls int
+	since  time.Time     // when stalls was 0
+	retry  time.Time     // when an open gate is to be tried narrow
+	wait   time.Duration // the time to the next retry
+	used   time.Duration // what the process had computed when that began
+}
+
+// gated is what the gate knows of an executor.
+type gated struct {
+	counted bool
+	ticked  uint64 // the number of its request at the last tick
+	ticks   int    // for how many it is inside with that
+}
+
+// admits tells whether one more may enter, beside those who are about to be woken.
+func (g *gate) admits(waking int) bool {
+	return !g.narrow || g.inside+waking == 0
+}
+
+// count and uncount keep the number of those inside; p.mu is held.
+func (p *Pool) count(s *slot) {
+	if !s.counted {
+		s.counted = true
+		p.gate.inside++
+	}
+}
+
+func (p *Pool) uncount(s *slot) (done *Exchange) {
+	if s.counted {
+		s.counted = false
+		p.gate.inside--
+	}
+	done, s.x = s.x, nil
+	return done
+}
+
+// gateFor begins with the gate when the second executor that needs one comes; p.mu is
+// held.
+func (p *Pool) gateFor(e Executor) {
+	l, ok := e.(Locked)
+	if ok {
+		_, ok = l.Running()
+	}
+	p.gate.locked = ok // all are of one kind
+	p.gate.narrow = ok && len(p.slots) > 1
+}
+
+// startTicks is called when a request may have to wait for a tick; p.mu is held.
+func (p *Pool) startTicks() {
+	g := &p.gate
+	if g.armed {
+		return
+	}
+	g.armed = true
+	g.polls = p.polls
+	if g.timer == nil {
+		g.pause = gateSlow
+		g.timer = time.AfterFunc(g.pause, p.tick)
+		return
+	}
+	g.timer.Reset(g.pause)
+}
+
+// tick lets in who has to wait no longer.
+func (p *Pool) tick() {
+	p.mu.Lock()
+	g := &p.gate
+	late, amiss := p.lookInside()
+	g.pause = min(2*g.pause, gateSlow)
+	if amiss {
+		g.pause = gateTick
+	}
+	if p.set != nil {
+		p.weigh()
+	}
+	var others []chan struct{}
+	if g.adapt(time.Now()) {
+		others, p.idle = p.idle, nil // to wait beside each other
+	}
+	work := p.queue.len()
+	set := p.set
+	unwatched := p.unwatched()
+	if unwatched {
+		work = max(work, 1)
+	}
+	wakes := 0
+	for wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
+		p.waking++
+		wakes++
+	}
+	tend := unwatched && wakes == 0 && len(others) == 0 && p.polls == g.polls
+	g.polls = p.polls
+	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0 || p.keeps()
+	p.tending = tend
+	pause := g.pause
+	if g.armed && !tend {
+		g.timer.Reset(pause)
+	}
+	p.mu.Unlock()
+	p.sendLate(late)
+	for _, wake := range others {
+		wake <- struct{}{}
+	}
+	for range wakes {
+		p.wake()
+	}
+	if tend {
+		p.tend(set)
+		g.timer.Reset(pause)
+	}
+}
+
+// tend queues what has come on parked connections while no executor looks.
+func (p *Pool) tend(set *set) {
+	var e events
+	var room [len(events{})]*conn
+	for {
+		n := set.wait(&e, len(e), false)
+		p.take(p.arrived(room[:0], &e, n, false), false)
+		if n < len(e) {
+			break
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tending = false
+	if p.interrupted > 0 || p.called {
+		set.interrupt() // that may have come here
+	}
+	p.closeSet()
+}
+
+// lookInside stops counting those who have been inside for too long; it returns the
+// connections whose answers they have kept, and whether any waits for something.
+func (p *Pool) lookInside() (late []*conn, amiss bool) {
+	closed := p.gate.locked && (p.gate.narrow || len(p.slots) == 1)
+	for _, s := range p.slots {
+		if s.ticked != s.number {
+			s.ticked, s.ticks = s.number, 0
+			continue
+		}
+		if s.x == nil {
+			continue
+		}
+		s.ticks++
+		s.x.detach()
+		late = append(late, s.late.kept...)
+		s.late.kept = s.late.kept[:0]
+		if !closed || !s.counted {
+			continue
+		}
+		if s.ticks <= gateStale {
+			if running, _ := s.executor.(Locked).Running(); running {
+				continue
+			}
+		}
+		amiss = true
+		s.late.from = s.number + lateCalm
+		s.counted = false
+		p.gate.inside--
+		p.gate.stalls++
+	}
+	return late, amiss
+}
+
+// adapt opens the gate or tries it narrow; it returns whether it was opened.
+func (g *gate) adapt(now time.Time) (opened bool) {
+	switch {
+	case !g.locked:
+		return false
+	case g.narrow && g.stalls >= gateStalls:
+		g.narrow = false
+		g.wait = min(max(2*g.wait, gateRetry), gateRetryMost)
+		g.retry, g.used = now.Add(g.wait), computed()
+		return true
+	case g.narrow && now.Sub(g.since) > gatePeriod:
+		if g.stalls == 0 && now.Sub(g.since) < 2*gatePeriod {
+			g.wait /= 2
+		}
+		g.since, g.stalls = now, 0
+	case !g.narrow && !now.Before(g.retry):
+		used := computed()
+		g.narrow = float64(used-g.used) > gateUsed*float64(g.wait+now.Sub(g.retry))
+		g.retry, g.used = now.Add(g.wait), used
+		g.since, g.stalls, g.pause = now, 0, gateTick
+	}
+	return false
+}
+
+// computed is for how long this process has used a core.
+func computed() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,102 @@
+package bridge
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// locked is a fake executor behind a lock that all share, so the gate is for it.
+type locked struct {
+	app
+	running *atomic.Bool
+}
+
+func (l locked) Running() (running, known bool) { return l.running.Load(), true }
+
+// TestGateLetsAllInThatBlock: requests that wait for each other all get in.
+func TestGateLetsAllInThatBlock(t *testing.T) {
+	const n = 16
+	checkGoroutines(t)
+	var inside sync.WaitGroup
+	inside.Add(n)
+	var running atomic.Bool
+	p := NewPool(PoolLimits{Queue: n})
+	var ended sync.WaitGroup
+	for range n {
+		ended.Go(func() {
+			p.Run(locked{app(func(x *Exchange) {
+				inside.Done()
+				inside.Wait()
+				_ = x.Respond(okHead(), nil, true)
+			}), &running})
+		})
+	}
+	var all []*Exchange
+	for range n {
+		x := NewExchange()
+		if err := p.Submit(x); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, x)
+	}
+	done := make(chan struct{})
+	go func() {
+		for _, x := range all {
+			x.Next()
+			x.Release()
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("some never got in")
+	}
+	p.Stop()
+	ended.Wait()
+}
+
+// TestGateIsEmptiedAtStop: what waits at the gate is served when the pool stops.
+func TestGateIsEmptiedAtStop(t *testing.T) {
+	checkGoroutines(t)
+	const n = 100
+	var served atomic.Int64
+	var running atomic.Bool
+	p := NewPool(PoolLimits{Queue: n})
+	var ended sync.WaitGroup
+	for range 4 {
+		ended.Go(func() {
+			p.Run(locked{app(func(x *Exchange) {
+				served.Add(1)
+				_ = x.Respond(okHead(), nil, true)
+			}), &running})
+		})
+	}
+	var all []*Exchange
+	for range n {
+		x := NewExchange()
+		if err := p.Submit(x); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, x)
+	}
+	p.Stop()
+	ended.Wait()
+	for _, x := range all {
+		x.Release()
+	}
+	if served.Load() != n {
+		t.Errorf("%d of %d were served", served.Load(), n)
+	}
+}
+
+// TestNoGateWithoutAGIL: executors that compute side by side are all let in.
+func TestNoGateWithoutAGIL(t *testing.T) {
+	p := NewPool(PoolLimits{Queue: 1})
+	p.slots = append(p.slots, &slot{})
+	if p.gateFor(app(nil)); p.gate.narrow || !p.gate.admits(1000) {
+		t.Errorf("%+v", p.gate)
+	}
+}
