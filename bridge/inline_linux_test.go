@@ -3,7 +3,10 @@ package bridge
 import (
 	"net"
 	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -226,6 +229,43 @@ func TestTendPassesInterruptsOn(t *testing.T) {
 	}
 }
 
+// TestAssistantPassesInterruptsOn, once: it would be the next to be interrupted, and go
+// round until the executor is quicker.
+func TestAssistantPassesInterruptsOn(t *testing.T) {
+	h := startByHand(t)
+	p := h.p
+	ended := make(chan struct{})
+	looks := func() (n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.polls
+	}
+	p.mu.Lock()
+	p.overlap.on, p.assisted = true, true
+	p.mu.Unlock()
+	go func() { defer close(ended); p.assist() }()
+	eventually(t, "the assistant to wait", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.dozes })
+	time.Sleep(soon) // in the set
+	p.mu.Lock()
+	p.polling, p.interrupted = 1, 1
+	p.set.interrupt()
+	p.mu.Unlock()
+	eventually(t, "the assistant to be interrupted", func() bool { return looks() > 0 })
+	time.Sleep(soon)
+	if n := looks(); n != 1 {
+		t.Errorf("it was interrupted %d times", n)
+	}
+	var e events
+	n := p.set.wait(&e, len(e), false)
+	if !p.set.called(e[:n]) {
+		t.Error("the executor is not interrupted")
+	}
+	p.arrived(nil, &e, n, true)
+	eventually(t, "the assistant to wait again", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.dozes })
+	p.Stop()
+	receive(t, ended, "the assistant to end")
+}
+
 // TestKeptAnswersDoNotWait for an executor that blocks, even if another has nothing to
 // do and waits for requests.
 func TestKeptAnswersDoNotWait(t *testing.T) {
@@ -303,6 +343,55 @@ func TestReusedDescriptor(t *testing.T) {
 	if h.p.set.count != 1 {
 		t.Errorf("%d connections are in the set, want 1", h.p.set.count)
 	}
+}
+
+// TestOutOfDescriptors: a connection that goes to a goroutine takes a second descriptor
+// for a moment, and gets it although there are no more.
+func TestOutOfDescriptors(t *testing.T) {
+	text := strings.Repeat("x", 4<<20) // more than a socket takes at once
+	h := start(t, func(x *Exchange) { _ = x.Respond(okHead(), []byte(text), true) })
+	var clients []*client
+	for range 4 {
+		clients = append(clients, h.dial())
+	}
+	eventually(t, "the connections", func() bool { return h.srv.Connections() == 4 })
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	var taken []int
+	restore := sync.OnceFunc(func() {
+		for _, fd := range taken {
+			syscall.Close(fd)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	})
+	defer restore()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 256, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			break
+		}
+		taken = append(taken, fd)
+	}
+	var all sync.WaitGroup
+	for _, c := range clients {
+		c.send(get("/"))
+	}
+	for i, c := range clients {
+		all.Go(func() {
+			if res, body, err := readAnswer(c); err != nil || res.StatusCode != 200 || len(body) != len(text) {
+				t.Errorf("client %d: %d bytes, %v", i, len(body), err)
+			}
+		})
+	}
+	all.Wait()
+	restore()
 }
 
 // TestIdleTimeBegins with the end of a request, however long that took.

@@ -82,15 +82,19 @@ func (o *overlap) decide(request time.Duration, cores float64) bool {
 func (p *Pool) assist() {
 	var e events
 	var room [len(events{})]*conn
+	n := 0
 	for {
 		p.mu.Lock()
+		if p.interrupted > 0 {
+			if p.set.called(e[:n]) {
+				p.set.interrupt() // that was for an executor, too
+			}
+			p.back.Wait() // else this wait would be the one that is interrupted, again
+		}
 		kept := p.handed
 		p.handed, p.spare = p.spare[:0], kept
 		over := !p.overlap.on || p.stopped
 		p.dozes, p.called = len(kept) == 0 && !over, false
-		if p.interrupted > 0 {
-			p.set.interrupt() // that was for an executor
-		}
 		if over && len(kept) == 0 {
 			p.assisted = false
 			p.closeSet()
@@ -100,13 +104,13 @@ func (p *Pool) assist() {
 		set, dozes := p.set, p.dozes
 		p.mu.Unlock()
 		p.sendLate(kept)
-		if over {
+		if n = 0; over {
 			continue // more may have been handed on
 		}
-		p.take(p.arrived(room[:0], &e, set.wait(&e, len(e), dozes), false), false)
+		n = set.wait(&e, len(e), dozes)
+		p.take(p.arrived(room[:0], &e, n, false), false)
 		p.mu.Lock()
 		p.dozes = false
-		p.passOn()
 		p.mu.Unlock()
 	}
 }

@@ -93,6 +93,7 @@ func (p *Pool) arrived(conns []*conn, e *events, n int, polled bool) []*conn {
 		if p.interrupted > 0 || p.called {
 			p.set.interrupt() // two interruptions may have become one, or come to the wrong one
 		}
+		p.back.Signal()
 	}
 	if p.set == nil {
 		return conns

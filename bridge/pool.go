@@ -19,6 +19,9 @@ type Executor interface {
 // Pool is the bounded queue between fronts and executors: first come, first
 // served; the executor that became idle last is woken first, since its caches
 // are the warm ones. Executors also serve parked connections, without the queue.
+//
+// Locks are taken in this order: a Server's, its Pool's, an Exchange's, a connection's.
+// Only what does not wait is done under a Pool's.
 type Pool struct {
 	limits PoolLimits
 
@@ -39,12 +42,13 @@ type Pool struct {
 
 	overlap  overlap
 	load     func() (runnable, cores int)
-	assisted bool    // there is an assistant
-	dozes    bool    // it waits in the set
-	called   bool    // it is to wake up
-	tending  bool    // a tick looks into the set
-	handed   []*conn // whose answers it is to send
-	spare    []*conn // its last ones', for reuse
+	assisted bool      // there is an assistant
+	dozes    bool      // it waits in the set
+	called   bool      // it is to wake up
+	tending  bool      // a tick looks into the set
+	back     sync.Cond // an executor's wait in the set has ended
+	handed   []*conn   // whose answers it is to send
+	spare    []*conn   // its last ones', for reuse
 
 	busy     atomic.Int64
 	waiting  atomic.Int64
@@ -78,6 +82,7 @@ func (p *Pool) Oldest() time.Duration {
 // NewPool returns a pool without executors: each enters with Run.
 func NewPool(l PoolLimits) *Pool {
 	p := &Pool{limits: l, load: machineLoad}
+	p.back.L = &p.mu
 	p.sweep = time.AfterFunc(time.Hour, p.expire)
 	p.sweep.Stop()
 	return p

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -35,7 +36,10 @@ func newSet() *set {
 		syscall.Close(epoll)
 		return nil
 	}
-	loadFile() // now, rather than one descriptor more later
+	spare.Lock()
+	spare.open()
+	spare.Unlock()
+	loadFile() // now: who counts descriptors is not to find one more some day
 	s := &set{epoll: epoll, event: int(event)}
 	if s.control(syscall.EPOLL_CTL_ADD, s.event, syscall.EPOLLIN) != nil {
 		s.close()
@@ -117,6 +121,11 @@ func (s *set) at(e *syscall.EpollEvent) (c *conn, ended bool) {
 		c = s.byFD[e.Fd]
 	}
 	return c, e.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0
+}
+
+// called tells whether an interruption is among events.
+func (s *set) called(events []syscall.EpollEvent) bool {
+	return slices.ContainsFunc(events, func(e syscall.EpollEvent) bool { return int(e.Fd) == s.event })
 }
 
 // interrupt ends one wait, present or next. The counter is never read: each addition
@@ -205,11 +214,56 @@ func resetFD(fd int) {
 	_ = syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 }
 
-// fileConn makes package net's connection of a descriptor, which is closed.
+// fileConn makes package net's connection of a descriptor, which is closed. Package net
+// takes a second one for it. Where a process has no more, there is a spare one; somebody
+// else may be quicker to take that, but then gives up another before long.
 func fileConn(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "connection")
 	defer f.Close()
-	return net.FileConn(f)
+	nc, err := net.FileConn(f)
+	if !outOfFiles(err) {
+		return nc, err
+	}
+	spare.Lock()
+	defer spare.Unlock()
+	for range 3 {
+		spare.close()
+		if nc, err = net.FileConn(f); !outOfFiles(err) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	f.Close()
+	spare.open()
+	return nc, err
+}
+
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// spare is a descriptor of the process's, for fileConn.
+var spare = spareFD{fd: -1}
+
+type spareFD struct {
+	sync.Mutex
+	fd int
+}
+
+func (s *spareFD) open() {
+	if s.fd >= 0 {
+		return
+	}
+	if fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0); err == nil {
+		s.fd = fd
+	}
+}
+
+func (s *spareFD) close() {
+	if s.fd >= 0 {
+		syscall.Close(s.fd)
+		s.fd = -1
+	}
 }
 
 // ownFD returns a descriptor for a connection that package net will not touch; nc is

@@ -19,6 +19,7 @@ func (s *set) remove(*conn)                       {}
 func (s *set) all() []*conn                       { return nil }
 func (s *set) wait(*events, int, bool) int        { return 0 }
 func (s *set) at(*struct{}) (c *conn, ended bool) { return nil, false }
+func (s *set) called([]struct{}) bool             { return false }
 func (s *set) interrupt()                         {}
 func readFD(int, []byte, int) (int, error)        { return 0, errors.ErrUnsupported }
 func writeFD(int, *[3][]byte) (int, error)        { return 0, errors.ErrUnsupported }
