@@ -20,8 +20,9 @@ all: build
 
 build: bin/gowsgi bin/gowsgi-launcher
 
+# The tag leaves out what writes manual pages, and takes a while to be ready, in each process.
 bin/gowsgi: FORCE
-	CGO_ENABLED=1 $(GO) build -trimpath -o $@ ./cmd/gowsgi
+	CGO_ENABLED=1 $(GO) build -trimpath -tags urfave_cli_no_docs -o $@ ./cmd/gowsgi
 
 # What `gowsgi build` puts in front of a program, linked statically.
 bin/gowsgi-launcher: FORCE

@@ -49,9 +49,8 @@ class BuildBinary(build_scripts):
         target = Path(self.build_dir).resolve() / name
         # pip may build in a checkout of another owner, where asking git fails;
         # the version comes from _version.py anyway.
-        command = ["go", "build", "-trimpath", "-buildvcs=false", "-o", str(target), f"./cmd/{name}"]
-        if not cgo:
-            command.insert(3, "-ldflags=-s -w")
+        option = "-tags=urfave_cli_no_docs" if cgo else "-ldflags=-s -w"  # as in the Makefile
+        command = ["go", "build", "-trimpath", option, "-buildvcs=false", "-o", str(target), f"./cmd/{name}"]
         self.announce(shlex.join(command), 2)
         result = subprocess.run(command, cwd=ROOT, env={**os.environ, "CGO_ENABLED": str(int(cgo))}, check=False)
         if result.returncode != 0:

@@ -23,6 +23,9 @@ const (
 	gateRetry     = time.Second // after which an open gate is tried narrow
 	gateRetryMost = 16 * time.Second
 	gateUsed      = 0.7 // of a core: a process that uses less has no threads that fight for the GIL
+
+	gateLook = 100 * time.Millisecond // from look to look whether a narrow gate is needed
+	gateCalm = 0.3                    // of a core: with less it is opened, since then its ticks cost more than the requests
 )
 
 // Locked is an Executor that shares a lock such as Python's GIL with the others. Running
@@ -48,7 +51,8 @@ type gate struct {
 	since  time.Time     // when stalls was 0
 	retry  time.Time     // when an open gate is to be tried narrow
 	wait   time.Duration // the time to the next retry
-	used   time.Duration // what the process had computed when that began
+	used   time.Duration // what the process had computed when that began, or at the last look
+	looked time.Time     // whether it is needed
 }
 
 // gated is what the gate knows of an executor.
@@ -120,7 +124,7 @@ func (p *Pool) tick() {
 		p.weigh()
 	}
 	var others []chan struct{}
-	if g.adapt(time.Now()) {
+	if g.adapt(time.Now(), p.queue.len() > 0) {
 		others, p.idle = p.idle, nil // to wait beside each other
 	}
 	work := p.queue.len()
@@ -209,8 +213,9 @@ func (p *Pool) lookInside() (late []*conn, amiss bool) {
 	return late, amiss
 }
 
-// adapt opens the gate or tries it narrow; it returns whether it was opened.
-func (g *gate) adapt(now time.Time) (opened bool) {
+// adapt opens the gate or tries it narrow; it returns whether it was opened. waits: a
+// request does.
+func (g *gate) adapt(now time.Time, waits bool) (opened bool) {
 	switch {
 	case !g.locked:
 		return false
@@ -219,6 +224,8 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 		g.wait = min(max(2*g.wait, gateRetry), gateRetryMost)
 		g.retry, g.used = now.Add(g.wait), computed()
 		return true
+	case g.narrow && now.Sub(g.looked) > gateLook:
+		return g.calm(now, waits)
 	case g.narrow && now.Sub(g.since) > gatePeriod:
 		if g.stalls == 0 && now.Sub(g.since) < 2*gatePeriod {
 			g.wait /= 2
@@ -231,6 +238,21 @@ func (g *gate) adapt(now time.Time) (opened bool) {
 		g.since, g.stalls, g.pause = now, 0, gateTick
 	}
 	return false
+}
+
+// calm opens a narrow gate while there is little to do; it returns whether it did. A
+// longer time than from look to look says nothing: there were requests at its end only.
+// Where one waits there is much to do, but others have the cores.
+func (g *gate) calm(now time.Time, waits bool) (opened bool) {
+	took, before := now.Sub(g.looked), g.used
+	g.looked, g.used = now, computed()
+	if waits || took > 2*gateLook || float64(g.used-before) > gateCalm*float64(took) {
+		return false
+	}
+	g.narrow = false
+	g.wait = gateLook
+	g.retry = now.Add(g.wait)
+	return true
 }
 
 // computed is for how long this process has used a core.

@@ -100,3 +100,33 @@ func TestNoGateWithoutAGIL(t *testing.T) {
 		t.Errorf("%+v", p.gate)
 	}
 }
+
+// TestGateOpensInCalm: with little to do nobody fights for the GIL.
+func TestGateOpensInCalm(t *testing.T) {
+	const soon = gateLook + time.Millisecond
+	for name, c := range map[string]struct {
+		after, used time.Duration
+		waits, want bool
+	}{
+		"calm":            {after: soon, want: true},
+		"busy":            {after: soon, used: soon},
+		"short of cores":  {after: soon, waits: true},
+		"after a silence": {after: 3 * gateLook},
+	} {
+		now := time.Now()
+		g := gate{locked: true, narrow: true, since: now}
+		if g.adapt(now, false) {
+			t.Errorf("%s: opened at the first look", name)
+		}
+		g.used -= c.used
+		if got := g.adapt(now.Add(c.after), c.waits); got != c.want || g.narrow == got {
+			t.Errorf("%s: opened %t, narrow %t", name, got, g.narrow)
+		}
+		if c.want {
+			g.used -= gateLook
+			if g.adapt(now.Add(c.after+gateLook), false); !g.narrow {
+				t.Errorf("%s: not narrow again with much to do", name)
+			}
+		}
+	}
+}

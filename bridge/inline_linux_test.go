@@ -3,6 +3,7 @@ package bridge
 import (
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -264,6 +265,50 @@ func TestAssistantPassesInterruptsOn(t *testing.T) {
 	eventually(t, "the assistant to wait again", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.dozes })
 	p.Stop()
 	receive(t, ended, "the assistant to end")
+}
+
+// TestWaitApart: who waits so is in nobody's way, the collector of garbage's neither, and
+// wakes up.
+func TestWaitApart(t *testing.T) {
+	s := newSet()
+	defer s.close()
+	for range 100 {
+		brought := make(chan int)
+		go func() {
+			var e events
+			n := s.waitApart(&e, 1)
+			for n == 0 { // a signal
+				n = s.waitApart(&e, 1)
+			}
+			brought <- n
+		}()
+		runtime.GC()
+		s.interrupt()
+		if n := receive(t, brought, "the wait to end"); n != 1 {
+			t.Fatalf("it brought %d events", n)
+		}
+	}
+}
+
+// TestMannerOfWaits: executors wait apart only while most of them wait.
+func TestMannerOfWaits(t *testing.T) {
+	for _, c := range []struct {
+		executors, waiting int
+		narrow             bool
+		want               manner
+	}{
+		{1, 1, false, alone},
+		{16, 1, true, alone},
+		{16, 8, false, beside},
+		{16, 9, false, apart},
+		{2, 2, false, apart},
+	} {
+		p := NewPool(PoolLimits{Queue: 1})
+		p.slots, p.polling, p.gate.narrow = make([]*slot, c.executors), c.waiting, c.narrow
+		if got := p.manner(); got != c.want {
+			t.Errorf("%d of %d, narrow %t: %d, not %d", c.waiting, c.executors, c.narrow, got, c.want)
+		}
+	}
 }
 
 // TestKeptAnswersDoNotWait for an executor that blocks, even if another has nothing to

@@ -147,14 +147,35 @@ func (p *Pool) take(conns []*conn, free bool) {
 	}
 }
 
-// most is how many events one wait takes: with the gate narrow or a single executor,
-// who waits also serves; otherwise others wait beside it. More than can be queued are
-// left to the kernel.
-func (p *Pool) most() int {
-	if p.gate.narrow || len(p.slots) == 1 {
-		return min(len(events{}), p.limits.Queue+1)
+// manner is how executors wait.
+type manner int
+
+const (
+	alone  manner = iota // who waits also serves what comes
+	beside               // others wait, too
+	apart                // most of them wait: there is little to do
+)
+
+// manner decides that; p.mu is held.
+func (p *Pool) manner() manner {
+	switch {
+	case p.gate.narrow || len(p.slots) == 1:
+		return alone
+	case 2*p.polling > len(p.slots):
+		return apart
 	}
-	return 1
+	return beside
+}
+
+// await is an executor's wait. More than can be queued are left to the kernel.
+func (p *Pool) await(set *set, e *events, how manner) int {
+	switch how {
+	case alone:
+		return set.wait(e, min(len(e), p.limits.Queue+1), true)
+	case apart:
+		return set.waitApart(e, 1)
+	}
+	return set.wait(e, 1, true)
 }
 
 // claim makes the caller the holder of a parked connection, if it is one, and with a

@@ -248,7 +248,7 @@ func (p *Pool) next(s *slot, back *conn, late bool) (*Exchange, *conn) {
 		if x != nil {
 			inline = x.inline
 		}
-		set, most := p.set, p.most()
+		set, how := p.set, p.manner()
 		p.passOn()
 		p.mu.Unlock()
 		if done != nil {
@@ -262,7 +262,7 @@ func (p *Pool) next(s *slot, back *conn, late bool) (*Exchange, *conn) {
 		case serve:
 			return x, inline
 		case poll:
-			arrived = p.arrived(arrived, &s.events, set.wait(&s.events, most, true), true)
+			arrived = p.arrived(arrived, &s.events, p.await(set, &s.events, how), true)
 		case idle:
 			<-s.wake
 		case end:

@@ -18,6 +18,7 @@ func (s *set) add(*conn) error                    { return errors.ErrUnsupported
 func (s *set) remove(*conn)                       {}
 func (s *set) all() []*conn                       { return nil }
 func (s *set) wait(*events, int, bool) int        { return 0 }
+func (s *set) waitApart(*events, int) int         { return 0 }
 func (s *set) at(*struct{}) (c *conn, ended bool) { return nil, false }
 func (s *set) called([]struct{}) bool             { return false }
 func (s *set) interrupt()                         {}

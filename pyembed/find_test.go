@@ -169,6 +169,32 @@ func TestFindReal(t *testing.T) {
 	}
 }
 
+// TestFindAwkward: a path with what JSON and the kernel's maps escape or may confuse.
+func TestFindAwkward(t *testing.T) {
+	real, err := testPython()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), `a "b" \ c /libpython3.so é`, "python")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	executable, err := filepath.EvalSymlinks(real.Executable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(executable, path); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Find(context.Background(), path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Executable != path || p.Version != real.Version || p.Library != real.Library {
+		t.Errorf("%+v is not %+v", p, real)
+	}
+}
+
 // TestAppFolder: where nothing is packed with the program, folders are from the current one.
 func TestAppFolder(t *testing.T) {
 	here, err := os.Getwd()

@@ -153,6 +153,13 @@ unsigned long gw_thread_ident(void);
  * the GIL does not give it away. Any thread. */
 bool gw_thread_inside(gw_thread *t);
 
+/* --- code.c --- */
+
+/* Unmaps the pages of code and constants of the program and its libraries: what is
+ * needed comes back from the page cache at the next touch. page: a page's size. Any
+ * thread. */
+void gw_forget_code(size_t page);
+
 /* --- request.c: on its thread; each is one crossing --- */
 
 /* Runs an application on a request: record is the flat environ, the body lies

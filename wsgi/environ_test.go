@@ -1,6 +1,7 @@
 package wsgi
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -247,13 +248,22 @@ func TestPrepareReuses(t *testing.T) {
 }
 
 func BenchmarkEnviron(b *testing.B) {
-	r := base()
-	r.Fields = fields("Host: example.org", "User-Agent: curl/8.5.0", "Accept: */*", "Accept-Encoding: gzip", "Cookie: a=1",
+	few := fields("Host: example.org", "User-Agent: curl/8.5.0", "Accept: */*", "Accept-Encoding: gzip", "Cookie: a=1",
 		"X-Forwarded-For: 192.0.2.1", "Content-Type: text/plain", "Connection: keep-alive")
-	var rec bridge.Record
-	u := &Rules{}
-	b.ReportAllocs()
-	for b.Loop() {
-		rec, _ = u.Environ(rec[:0], r)
+	many := slices.Clone(few)
+	for i := range 42 { // of one length, and hardly different
+		many = append(many, fields(fmt.Sprintf("X-Field-%02d: value of field %d", i, i))...)
+	}
+	for name, all := range map[string][]http1.Field{"8 fields": few, "50 fields": many} {
+		b.Run(name, func(b *testing.B) {
+			r := base()
+			r.Fields = all
+			var rec bridge.Record
+			u := &Rules{}
+			b.ReportAllocs()
+			for b.Loop() {
+				rec, _ = u.Environ(rec[:0], r)
+			}
+		})
 	}
 }

@@ -11,6 +11,28 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// These are cli's flags that know their names. cli's own work them out, by a regular
+// expression, whenever they are asked, and cli asks all of them for each one: that was
+// half of a master's start.
+type (
+	boolFlag struct {
+		*cli.BoolFlag
+		names []string
+	}
+	listFlag struct {
+		*cli.StringSliceFlag
+		names []string
+	}
+	stringFlag struct {
+		*cli.StringFlag
+		names []string
+	}
+)
+
+func (f *boolFlag) Names() []string   { return f.names }
+func (f *listFlag) Names() []string   { return f.names }
+func (f *stringFlag) Names() []string { return f.names }
+
 // flagsOf makes the options of settings; without names, of all that have one.
 func flagsOf(names ...string) []cli.Flag {
 	var flags []cli.Flag
@@ -23,11 +45,11 @@ func flagsOf(names ...string) []cli.Flag {
 		hidden := s.State != settings.Works // gunicorn's: taken, but nobody should look for them
 		switch s.Kind {
 		case settings.Bool:
-			flags = append(flags, &cli.BoolFlag{Name: name, Aliases: aliases, Usage: s.Usage, Hidden: hidden})
+			flags = append(flags, &boolFlag{&cli.BoolFlag{Name: name, Aliases: aliases, Usage: s.Usage, Hidden: hidden}, s.Flags})
 		case settings.List:
-			flags = append(flags, &cli.StringSliceFlag{Name: name, Aliases: aliases, Usage: s.Usage, DefaultText: defaultText(s), Hidden: hidden})
+			flags = append(flags, &listFlag{&cli.StringSliceFlag{Name: name, Aliases: aliases, Usage: s.Usage, DefaultText: defaultText(s), Hidden: hidden}, s.Flags})
 		default:
-			flags = append(flags, &cli.StringFlag{Name: name, Aliases: aliases, Usage: s.Usage, DefaultText: defaultText(s), Hidden: hidden})
+			flags = append(flags, &stringFlag{&cli.StringFlag{Name: name, Aliases: aliases, Usage: s.Usage, DefaultText: defaultText(s), Hidden: hidden}, s.Flags})
 		}
 	}
 	return flags
@@ -137,9 +159,9 @@ type flagName struct {
 func flagNames(flags []cli.Flag) map[string]flagName {
 	names := map[string]flagName{"h": {long: "help"}, "help": {long: "help"}}
 	for _, f := range flags {
-		_, isBool := f.(*cli.BoolFlag)
+		takes := f.(cli.DocGenerationFlag).TakesValue() // all of cli's say so
 		for _, name := range f.Names() {
-			names[name] = flagName{long: f.Names()[0], value: !isBool}
+			names[name] = flagName{long: f.Names()[0], value: takes}
 		}
 	}
 	for i := range settings.All {

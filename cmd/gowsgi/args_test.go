@@ -409,3 +409,23 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// cli's own way to a flag's names is what flagsOf spares it.
+func TestFlagsKnowTheirNames(t *testing.T) {
+	for _, f := range flagsOf() {
+		var own cli.Flag
+		switch f := f.(type) {
+		case *boolFlag:
+			own = f.BoolFlag
+		case *listFlag:
+			own = f.StringSliceFlag
+		case *stringFlag:
+			own = f.StringFlag
+		default:
+			t.Fatalf("%T", f)
+		}
+		if !slices.Equal(f.Names(), own.Names()) {
+			t.Errorf("%v instead of %v", f.Names(), own.Names())
+		}
+	}
+}

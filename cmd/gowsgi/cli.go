@@ -35,13 +35,13 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run is the whole program: it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	if filepath.Base(args[0]) == "gunicorn" { // a link by that name
-		args = append([]string{args[0], "run"}, args[1:]...)
-	}
-	args, err := packedArgs(args)
-	if err == nil {
-		app := newApp(stdout, stderr)
-		err = app.Run(gatherFlags(app, args))
+	link, err := joinMaster()
+	switch {
+	case err != nil:
+	case link != nil: // the master has read the command line
+		err = work(link, stdout, stderr)
+	default:
+		err = runCommandLine(args, stdout, stderr)
 	}
 	if err == nil {
 		return exitOK
@@ -52,6 +52,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "gowsgi: %s\n", text)
 	}
 	return code
+}
+
+func runCommandLine(args []string, stdout, stderr io.Writer) error {
+	if filepath.Base(args[0]) == "gunicorn" { // a link by that name
+		args = append([]string{args[0], "run"}, args[1:]...)
+	}
+	args, err := packedArgs(args)
+	if err != nil {
+		return err
+	}
+	app := newApp(stdout, stderr)
+	return app.Run(gatherFlags(app, args))
 }
 
 // failure returns an error's exit code and what to print: the traceback and the

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"runtime/debug"
+
+	"github.com/gowsgi/gowsgi/pyembed"
 )
 
 // halveGarbage has Go collect its garbage twice as often as by default: there are many
@@ -14,5 +16,8 @@ func halveGarbage() {
 }
 
 // freeBootMemory gives back what only the start has needed, such as the settings'
-// many forms.
-func freeBootMemory() { debug.FreeOSMemory() }
+// many forms, and the code that has read them.
+func freeBootMemory() {
+	debug.FreeOSMemory()
+	pyembed.ForgetCode()
+}

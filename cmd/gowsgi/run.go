@@ -33,13 +33,6 @@ func runCommand(stdout, stderr io.Writer) *cli.Command {
 			if c.Bool("version") {
 				return printVersion(stdout)
 			}
-			link, err := joinMaster()
-			if err != nil {
-				return err
-			}
-			if link != nil {
-				return work(link, stdout, stderr)
-			}
 			defer keepTerminal()()
 			l, err := newLeader(stdout, stderr) // before --env changes the environment
 			if err != nil {

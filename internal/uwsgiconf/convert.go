@@ -93,7 +93,7 @@ type converter struct {
 // convert decides about one option.
 func (c *converter) convert(o Option) {
 	rule, ok := rules[o.Name]
-	takesValue, isKnown := known[o.Name]
+	takesValue, isKnown := known()[o.Name]
 	switch {
 	case o.settled:
 		c.say(Needless, "")

@@ -227,7 +227,7 @@ func TestErrorNamesThePlace(t *testing.T) {
 // if nothing is known of it.
 func TestEveryOptionHasAFate(t *testing.T) {
 	counts := map[Fate]int{}
-	for name := range known {
+	for name := range known() {
 		if immediate[name] != nil || logics[name] != nil || strings.HasPrefix(name, "end") || name == "inherit" {
 			continue // the reader's
 		}
@@ -239,7 +239,7 @@ func TestEveryOptionHasAFate(t *testing.T) {
 		}
 	}
 	for name := range rules {
-		if _, ok := known[name]; !ok {
+		if _, ok := known()[name]; !ok {
 			t.Errorf("there is a rule for %s, which uWSGI does not have", name)
 		}
 	}
@@ -248,7 +248,7 @@ func TestEveryOptionHasAFate(t *testing.T) {
 	}
 	for _, f := range families {
 		for prefix := range strings.FieldsSeq(f.prefixes) {
-			if !slices.ContainsFunc(slices.Collect(maps.Keys(known)), func(name string) bool {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(known())), func(name string) bool {
 				fate, text := family(name)
 				return rules[name].text == "" && rules[name].set == nil && strings.HasPrefix(name, prefix) && fate == Refused && text == f.text
 			}) {

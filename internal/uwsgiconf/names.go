@@ -3,6 +3,7 @@ package uwsgiconf
 import (
 	_ "embed"
 	"strings"
+	"sync"
 )
 
 // options.txt has the names of uWSGI's options, those of its plugins too; "?" after
@@ -11,15 +12,16 @@ import (
 //go:embed options.txt
 var optionsText string
 
-// known maps a name to whether it takes a value.
-var known = func() map[string]bool {
+// known maps a name to whether it takes a value. It is made when it is asked for: a
+// worker never does.
+var known = sync.OnceValue(func() map[string]bool {
 	m := map[string]bool{}
 	for name := range strings.Lines(optionsText) {
 		name = strings.TrimSpace(name)
 		m[strings.TrimSuffix(name, "?")] = !strings.HasSuffix(name, "?")
 	}
 	return m
-}()
+})
 
 // nearest is the option that a misspelt one may have been meant for; "" for none.
 func nearest(name string) string {
@@ -28,7 +30,7 @@ func nearest(name string) string {
 		most = 1
 	}
 	best, least := "", most+1
-	for candidate := range known {
+	for candidate := range known() {
 		if d := distance(name, candidate); d < least || d == least && d <= most && candidate < best {
 			best, least = candidate, d
 		}

@@ -95,7 +95,7 @@ func Read(path string, format Format, env []string, dir string) ([]Option, error
 	all := make([]Option, len(r.options))
 	for i, o := range r.options {
 		all[i] = *o
-		if _, ok := known[o.Name]; !ok && r.strict && !o.placeholder {
+		if _, ok := known()[o.Name]; !ok && r.strict && !o.placeholder {
 			return nil, &Error{o.Place, o.Name, "uWSGI has no such option" + suggestion(o.Name) + ", and the file says strict"}
 		}
 	}

@@ -1,0 +1,1 @@
+// Lets set_linux.go declare functions without a body.
