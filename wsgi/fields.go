@@ -101,7 +101,7 @@ func (u *Rules) overruled(fields []http1.Field, name []byte) bool {
 // sameDashed compares names of one length but for case and "-" or "_".
 func sameDashed(a, b []byte) bool {
 	for i := range a {
-		if dash(fold(a[i])) != dash(fold(b[i])) {
+		if keyByte[a[i]] != keyByte[b[i]] {
 			return false
 		}
 	}
@@ -153,9 +153,10 @@ func (u *Rules) link(fields []http1.Field) *links {
 	for i := range fields {
 		key = key[:0]
 		for _, c := range fields[i].Name {
-			c = fold(c)
 			if u.HeaderMap == Dangerous {
-				c = dash(c)
+				c = keyByte[c]
+			} else {
+				c = fold(c)
 			}
 			key = append(key, c)
 		}
@@ -226,16 +227,9 @@ func fold(c byte) byte {
 	return c
 }
 
-func dash(c byte) byte {
-	if c == '_' {
-		return '-'
-	}
-	return c
-}
-
 // nameSet answers "are there more fields of this name's key?" with a bit for each of 256
 // classes of names: a no is certain, a yes has to be checked. (Comparing each of 50
-// fields with each took two thirds of hello.s CPU time.)
+// fields with each took two thirds of hello's CPU time.)
 type nameSet struct {
 	once, twice [4]uint64
 	underscores bool // some name has one
