@@ -59,7 +59,7 @@ type place struct {
 	listeners []net.Listener
 	signals   <-chan os.Signal
 	prepare   func(prepare) prepare // nil: as it is
-	serving   func(*pyembed.Python) // called when requests are accepted
+	serving   func(*pyembed.Python) // called just before requests are accepted
 	stopping  func()                // called when no more are
 	unwell    func(reason string)   // asks to be replaced; the reason goes on with "a worker that"
 	reload    *reloader             // nil: the application's files are not watched
@@ -87,6 +87,7 @@ func (p *place) serve(cfg *config) error {
 	ended := make(chan error, len(p.listeners)+1)
 	executors := make(chan error, 1)
 	go func() { executors <- in.Serve(srv.Pool, app, p.figures.reporter(reportTo(p.log))) }()
+	p.serving(in.Python)
 	protocols := listen.Protocols(cfg.binds, len(p.listeners), cfg.protocol)
 	for i, l := range p.listeners {
 		serve := srv.Serve
@@ -97,7 +98,6 @@ func (p *place) serve(cfg *config) error {
 	}
 	p.reload.follow(in)
 	freeBootMemory()
-	p.serving(in.Python)
 	for {
 		select {
 		case s := <-p.signals:

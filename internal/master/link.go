@@ -33,7 +33,7 @@ type message struct {
 
 const (
 	kindAlive    = "alive"    // as once a second
-	kindReady    = "ready"    // it accepts from now on
+	kindReady    = "ready"    // it is about to accept
 	kindFailed   = "failed"   // it cannot serve, and ends
 	kindSpent    = "spent"    // it is to be replaced, and goes on until it is told to go
 	kindDraining = "draining" // somebody else told it to go
@@ -151,7 +151,8 @@ func (l *Link) Gone() <-chan struct{} { return l.gone }
 // nothing is taken for stuck.
 func (l *Link) Alive(b Beat) { l.say(message{Kind: kindAlive, Beat: &b}, beatLimit) }
 
-// Ready tells that this worker accepts, and what it runs.
+// Ready tells that this worker is about to accept, and what it runs. Said any later,
+// one that dies would look as if it could not serve although it has.
 func (l *Link) Ready(what string) { l.say(message{Kind: kindReady, Text: what}, sayLimit) }
 
 // Failed tells that this worker cannot serve; the caller ends with the code.

@@ -14,7 +14,7 @@ import (
 
 // process is what the master holds of a worker.
 type process struct {
-	line    net.Conn
+	line    *net.UnixConn
 	read    chan struct{} // closed when the line has ended
 	failure *message      // set before read is closed
 	deadBy  time.Time     // killed then; zero: not told to go yet
@@ -66,7 +66,7 @@ func (m *Master) spawn(g *generation, number int) bool {
 }
 
 // newLine makes a line to a worker. Its two ends are not inherited by others.
-func newLine() (ours net.Conn, theirs *os.File, err error) {
+func newLine() (ours *net.UnixConn, theirs *os.File, err error) {
 	syscall.ForkLock.RLock()
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
@@ -80,11 +80,12 @@ func newLine() (ours net.Conn, theirs *os.File, err error) {
 	f := os.NewFile(uintptr(pair[0]), "worker")
 	defer f.Close() // ours is a copy
 	theirs = os.NewFile(uintptr(pair[1]), "master")
-	if ours, err = net.FileConn(f); err != nil {
+	c, err := net.FileConn(f)
+	if err != nil {
 		theirs.Close()
 		return nil, nil, fmt.Errorf("making the line to a worker: %w", err)
 	}
-	return ours, theirs, nil
+	return c.(*net.UnixConn), theirs, nil
 }
 
 // fork starts this program anew with the same arguments.
@@ -209,13 +210,10 @@ func (m *Master) happened(w *worker, msg message) {
 	}
 }
 
-// lastWords bounds the wait for what an ended worker has said: a child that it
-// forked may hold its line open.
-const lastWords = 200 * time.Millisecond
-
-// ended passes on that a worker has ended, after what it has said.
+// ended passes on that a worker has ended, after what it has said. A child that it
+// forked may hold its line open: nothing more is taken from it.
 func (m *Master) ended(w *worker, status syscall.WaitStatus) {
-	_ = w.process.line.SetReadDeadline(time.Now().Add(lastWords)) // fails on a closed one, which is fine
+	_ = w.process.line.CloseRead() // leaves what has arrived; fails on a closed one, which is fine
 	<-w.process.read
 	m.post(func() {
 		g := m.of(w)

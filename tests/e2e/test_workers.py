@@ -211,7 +211,7 @@ def test_hup_while_the_application_loads(serve: Serve) -> None:
 def test_a_kept_connection_is_told_at_its_last_answer(start: Start) -> None:
     server = start("-w2")
     with Wire(server.port) as wire:
-        wire.get("/sleep?s=1.5")
+        wire.get("/sleep?s=5")
         server.wait_log("^sleeping ")
         server.signal(signal.SIGHUP)
         answer = wire.answer()
