@@ -15,8 +15,9 @@ import (
 // The ticks also look after parked connections while no executor does.
 const (
 	gateTick   = time.Millisecond
-	gateSlow   = 4 * time.Millisecond // from tick to tick when nothing is amiss: a tick costs some 45 us
-	gateStale  = 5                    // ticks after which one that computes is not counted any more: it may do without the GIL
+	gateSlow   = 4 * time.Millisecond  // from tick to tick when nothing is amiss: a tick costs some 45 us
+	gateAlone  = 16 * time.Millisecond // the same where nobody waits to be let in: with 4 ms ticks Go's sysmon takes 7 % of a core
+	gateStale  = 5                     // ticks after which one that computes is not counted any more: it may do without the GIL
 	gatePeriod = 20 * time.Millisecond
 	gateStalls = 2 // ticks in a period that were spent waiting at the narrow gate: then it is opened
 
@@ -58,6 +59,7 @@ type gate struct {
 // gated is what the gate knows of an executor.
 type gated struct {
 	counted bool
+	stuck   bool   // for a tick and more: the seat counts it
 	ticked  uint64 // the number of its request at the last tick
 	ticks   int    // for how many it is inside with that
 }
@@ -80,8 +82,23 @@ func (p *Pool) uncount(s *slot) (done *Exchange) {
 		s.counted = false
 		p.gate.inside--
 	}
+	p.unstick(s)
 	done, s.x = s.x, nil
 	return done
+}
+
+// unstick is for an executor that is back, or given up; p.mu is held.
+func (p *Pool) unstick(s *slot) {
+	if s.stuck {
+		s.stuck = false
+		p.seat.Stuck.Add(-1)
+	}
+}
+
+// taken tells whether every executor has a request, and there are other processes that
+// ticks should tell of those that are stuck; p.mu is held.
+func (p *Pool) taken() bool {
+	return p.seat.Shared() && p.polling == 0 && len(p.idle) == 0 && len(p.slots) > 0
 }
 
 // gateFor begins with the gate when the second executor that needs one comes; p.mu is
@@ -116,9 +133,13 @@ func (p *Pool) tick() {
 	p.mu.Lock()
 	g := &p.gate
 	late, amiss := p.lookInside()
-	g.pause = min(2*g.pause, gateSlow)
-	if amiss {
+	switch {
+	case amiss:
 		g.pause = gateTick
+	case len(p.slots) == 1 && p.overlap.decided && len(late) == 0:
+		g.pause = min(2*g.pause, gateAlone)
+	default:
+		g.pause = min(2*g.pause, gateSlow)
 	}
 	if p.set != nil {
 		p.weigh()
@@ -139,8 +160,11 @@ func (p *Pool) tick() {
 		wakes++
 	}
 	tend := unwatched && wakes == 0 && len(others) == 0 && p.polls == g.polls
+	if tend {
+		g.pause = min(g.pause, gateSlow)
+	}
 	g.polls = p.polls
-	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0 || p.keeps()
+	g.armed = unwatched || p.queue.len() > 0 && len(p.idle) > 0 || p.keeps() || p.taken()
 	p.tending = tend
 	pause := g.pause
 	if g.armed && !tend {
@@ -193,6 +217,10 @@ func (p *Pool) lookInside() (late []*conn, amiss bool) {
 			continue
 		}
 		s.ticks++
+		if !s.stuck && !s.lost {
+			s.stuck = true
+			p.seat.Stuck.Add(1)
+		}
 		s.x.detach()
 		late = append(late, s.late.kept...)
 		s.late.kept = s.late.kept[:0]

@@ -68,7 +68,7 @@ func (p *Pool) Withdraw(x *Exchange) bool {
 	found := p.queue.remove(x)
 	p.mu.Unlock()
 	if found {
-		p.waiting.Add(-1)
+		p.seat.Waiting.Add(-1)
 		x.Release()
 	}
 	return found

@@ -42,7 +42,7 @@ func (h *byHand) connect() (*conn, *client) {
 	}
 	h.srv.mu.Unlock()
 	client := h.dial()
-	eventually(h.t, "the connection", func() bool { return h.srv.Connections() == int64(before+1) })
+	eventually(h.t, "the connection", func() bool { return h.srv.Connections() == before+1 })
 	h.srv.mu.Lock()
 	defer h.srv.mu.Unlock()
 	for c := range h.srv.conns {

@@ -20,7 +20,8 @@ const (
 
 // overlap is a pool's; its lock guards it.
 type overlap struct {
-	on bool
+	on      bool
+	decided bool // once, at least
 
 	since    time.Time
 	served   int64
@@ -58,7 +59,7 @@ func (p *Pool) weigh() {
 	}
 	took := time.Since(o.since)
 	request := took / time.Duration(max(1, p.served.Load()-o.served))
-	o.on = o.decide(request, float64(cores))
+	o.on, o.decided = o.decide(request, float64(cores)), true
 	if o.on && !p.assisted {
 		p.assisted = true
 		go p.assist()

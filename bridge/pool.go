@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gowsgi/gowsgi/internal/board"
 )
 
 // Executor runs requests in an application, one at a time, always on one thread.
@@ -50,8 +52,7 @@ type Pool struct {
 	handed   []*conn   // whose answers it is to send
 	spare    []*conn   // its last ones', for reuse
 
-	busy     atomic.Int64
-	waiting  atomic.Int64
+	seat     *board.Seat // counts what runs and what waits
 	served   atomic.Int64
 	refused  atomic.Int64
 	timeouts atomic.Int64
@@ -81,17 +82,21 @@ func (p *Pool) Oldest() time.Duration {
 
 // NewPool returns a pool without executors: each enters with Run.
 func NewPool(l PoolLimits) *Pool {
-	p := &Pool{limits: l, load: machineLoad}
+	p := &Pool{limits: l, load: machineLoad, seat: board.Alone()}
 	p.back.L = &p.mu
 	p.sweep = time.AfterFunc(time.Hour, p.expire)
 	p.sweep.Stop()
 	return p
 }
 
+// Share has the pool count on a seat, which other processes see: its servers leave
+// connections to those that have less to do. Call it before the pool is used.
+func (p *Pool) Share(seat *board.Seat) { p.seat = seat }
+
 // Stats returns the pool's figures; each is exact, their sum need not be.
 func (p *Pool) Stats() PoolStats {
 	return PoolStats{
-		Busy: p.busy.Load(), Waiting: p.waiting.Load(), Served: p.served.Load(),
+		Busy: p.seat.Busy.Load(), Waiting: p.seat.Waiting.Load(), Served: p.served.Load(),
 		Refused: p.refused.Load(), Timeouts: p.timeouts.Load(),
 	}
 }
@@ -141,7 +146,7 @@ func (p *Pool) enqueue(x *Exchange, free bool) error {
 		}
 	}
 	p.queue.push(x)
-	p.waiting.Add(1)
+	p.seat.Waiting.Add(1)
 	return nil
 }
 
@@ -192,7 +197,7 @@ func (p *Pool) Run(e Executor) (lost bool) {
 			return p.leave(s)
 		}
 		e.Execute(x)
-		p.busy.Add(-1)
+		p.seat.Busy.Add(-1)
 		p.served.Add(1)
 		back, late = nil, c != nil && c.waits(x)
 		if c != nil && (late || c.finish(x)) {
@@ -305,8 +310,8 @@ func (p *Pool) choose(s *slot) (step, *Exchange) {
 		return end, nil
 	case p.queue.len() > 0 && (p.stopped || admitted):
 		x := p.queue.pop()
-		p.waiting.Add(-1)
-		p.busy.Add(1)
+		p.seat.Waiting.Add(-1)
+		p.seat.Busy.Add(1)
 		p.count(s)
 		s.begin(x)
 		if p.set != nil {
@@ -314,6 +319,8 @@ func (p *Pool) choose(s *slot) (step, *Exchange) {
 			if x.mayWait || p.polling == 0 {
 				p.startTicks()
 			}
+		} else if p.taken() {
+			p.startTicks()
 		}
 		return serve, x
 	case p.stopped:
@@ -371,7 +378,7 @@ func (p *Pool) expire() {
 		}
 		p.queue.pop()
 		p.mu.Unlock()
-		p.waiting.Add(-1)
+		p.seat.Waiting.Add(-1)
 		p.timeouts.Add(1)
 		x.Fail(ErrQueueTimeout)
 		x.Release()

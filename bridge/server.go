@@ -70,8 +70,7 @@ type Server struct {
 	Name       string // of the Server field; "": none is sent
 
 	draining atomic.Bool
-	watching atomic.Bool  // closeExpired is to run
-	open     atomic.Int64 // connections
+	watching atomic.Bool // closeExpired is to run
 
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
@@ -99,14 +98,18 @@ type AccessEntry struct {
 }
 
 // Connections returns how many are open now.
-func (s *Server) Connections() int64 { return s.open.Load() }
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
 
 // Serve accepts HTTP connections from l until Shutdown. It returns nil after
 // Shutdown, else why it cannot accept any more.
-func (s *Server) Serve(l net.Listener) error { return s.serve(s.listener(l), false) }
+func (s *Server) Serve(l net.Listener) error { return s.serve(s.listener(l, false), false) }
 
 // ServeUWSGI is Serve for web servers that speak the uwsgi protocol.
-func (s *Server) ServeUWSGI(l net.Listener) error { return s.serve(l, true) }
+func (s *Server) ServeUWSGI(l net.Listener) error { return s.serve(s.listener(l, true), true) }
 
 func (s *Server) serve(l net.Listener, uwsgi bool) error {
 	if !s.track(l) {
@@ -151,10 +154,15 @@ func (s *Server) track(l net.Listener) bool {
 	return true
 }
 
-// listener returns l as one that accepts descriptors, where connections can be parked.
-func (s *Server) listener(l net.Listener) net.Listener {
-	if s.TLS == nil && s.Proxy == nil && !s.draining.Load() && s.Pool.parks() {
-		if fl := newFDListener(l); fl != nil {
+// listener returns l as one that accepts descriptors, where connections can be parked
+// or left to other processes.
+func (s *Server) listener(l net.Listener, uwsgi bool) net.Listener {
+	if s.draining.Load() {
+		return l
+	}
+	parks := !uwsgi && s.TLS == nil && s.Proxy == nil && s.Pool.parks()
+	if parks || s.Pool.seat.Shared() {
+		if fl := newFDListener(l, s.Pool.seat, parks); fl != nil {
 			return fl
 		}
 	}
@@ -162,20 +170,37 @@ func (s *Server) listener(l net.Listener) net.Listener {
 }
 
 func (s *Server) accept(l net.Listener, local Endpoint, uwsgi bool) (*conn, error) {
-	if fl, ok := l.(*fdListener); ok {
-		fd, peer, err := fl.acceptFD()
-		c := &conn{srv: s, fd: fd, peer: peer, parkable: true}
-		c.req.Local = local
-		return c, err
-	}
-	nc, err := l.Accept()
-	if err != nil {
+	nc, parked, err := accept(l)
+	switch {
+	case err != nil:
 		return nil, err
+	case parked != nil:
+		parked.srv = s
+		parked.req.Local = local
+		return parked, nil
 	}
 	c := newConn(s, nc, local)
 	c.uwsgi = uwsgi
 	c.holds = uwsgi && local.Unix
 	return c, nil
+}
+
+// accept returns the next connection, as package net's or as one that can be parked.
+func accept(l net.Listener) (nc net.Conn, parkable *conn, err error) {
+	fl, ok := l.(*fdListener)
+	if !ok {
+		nc, err = l.Accept()
+		return nc, nil, err
+	}
+	fd, peer, err := fl.acceptFD()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case fl.parks:
+		return nil, &conn{fd: fd, peer: peer, parkable: true}, nil
+	}
+	nc, err = fileConn(fd)
+	return nc, nil, err
 }
 
 func (s *Server) start(c *conn) {
@@ -185,7 +210,7 @@ func (s *Server) start(c *conn) {
 	s.conns[c] = struct{}{}
 	s.done.Add(1)
 	s.mu.Unlock()
-	s.open.Add(1)
+	s.Pool.seat.Opened()
 	switch {
 	case !c.parkable:
 		go c.serve()
@@ -204,7 +229,7 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.open.Add(-1)
+	s.Pool.seat.Closed()
 	s.done.Done()
 }
 

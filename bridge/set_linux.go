@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/gowsgi/gowsgi/internal/board"
+	"golang.org/x/sys/unix"
 )
 
 // set is the connections that wait for a request without a goroutine: they are parked.
@@ -325,17 +328,23 @@ func ownFD(nc net.Conn) (int, error) {
 const keepAlive = 15 * time.Second
 
 // fdListener accepts connections as descriptors that package net does not know: its
-// poller would wake a thread for each request on them.
+// poller would wake a thread for each request on them. While another process has less
+// to do, it leaves connections to that.
 type fdListener struct {
 	net.Listener
+	seat  *board.Seat
+	parks bool // the connections can be parked
 	tcp   bool
 	own   syscall.RawConn // the listener's
 	ready *os.File        // the same socket: package net lets nobody wait for its own
 	wait  syscall.RawConn
+
+	mu      sync.Mutex
+	closing bool // SetDeadline was called
 }
 
 // newFDListener returns nil for a listener that must accept itself.
-func newFDListener(l net.Listener) *fdListener {
+func newFDListener(l net.Listener, seat *board.Seat, parks bool) *fdListener {
 	switch l.(type) {
 	case *net.TCPListener, *net.UnixListener:
 	default:
@@ -355,7 +364,7 @@ func newFDListener(l net.Listener) *fdListener {
 		return nil
 	}
 	_, tcp := l.(*net.TCPListener)
-	return &fdListener{l, tcp, own, ready, wait}
+	return &fdListener{Listener: l, seat: seat, parks: parks, tcp: tcp, own: own, ready: ready, wait: wait}
 }
 
 // setOptions gives a connection what package net would. What a system refuses it has to
@@ -368,7 +377,28 @@ func setOptions(fd int) {
 	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, int(keepAlive/time.Second))
 }
 
-func (l *fdListener) SetDeadline(t time.Time) error { return l.ready.SetDeadline(t) }
+// SetDeadline ends acceptFD then, which takes all until then.
+func (l *fdListener) SetDeadline(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closing = true
+	return l.ready.SetDeadline(t)
+}
+
+// wakeAt has a wait for the listener end then, unless SetDeadline has said when.
+func (l *fdListener) wakeAt(t time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closing {
+		l.ready.SetDeadline(t)
+	}
+}
+
+func (l *fdListener) isClosing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}
 
 // Close implements net.Listener.
 func (l *fdListener) Close() error { return errors.Join(l.Listener.Close(), l.ready.Close()) }
@@ -377,16 +407,51 @@ func (l *fdListener) Close() error { return errors.Join(l.Listener.Close(), l.re
 func (l *fdListener) acceptFD() (fd int, peer Endpoint, err error) {
 	var from syscall.Sockaddr
 	var failure error
-	waited := l.wait.Read(func(uintptr) bool {
-		closed := l.own.Control(func(listener uintptr) { fd, from, failure = accept4(int(listener)) })
-		failure = cmp.Or(closed, failure)
-		return !errors.Is(failure, syscall.EAGAIN)
-	})
-	err = cmp.Or(waited, failure)
+	waits, waited := false, false // for others to take a connection
+	elsewhere := int64(0)
+	take := func(listener uintptr) {
+		leave := l.seat.Leave()
+		if waited || leave == 0 || l.isClosing() {
+			fd, from, failure = accept4(int(listener))
+			waited = false
+			return
+		}
+		failure = syscall.EAGAIN
+		if !waits && pending(int(listener)) {
+			waits, elsewhere = true, l.seat.Elsewhere()
+			l.wakeAt(time.Now().Add(leave))
+		}
+	}
+	for {
+		err = l.wait.Read(func(uintptr) bool {
+			failure = cmp.Or(l.own.Control(take), failure)
+			return !errors.Is(failure, syscall.EAGAIN)
+		})
+		if waits {
+			l.wakeAt(time.Time{})
+		}
+		if !waits || !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		// They are taken in the order in which they came: if others have, it was this one.
+		waits, waited = false, l.seat.Elsewhere() == elsewhere
+		if l.isClosing() { // the deadline was another; what was left may still be there
+			err = l.own.Control(take)
+			break
+		}
+	}
+	err = cmp.Or(err, failure)
 	if err == nil && l.tcp {
 		setOptions(fd)
 	}
 	return fd, peerOf(from), err
+}
+
+// pending tells whether a listener has a connection to accept.
+func pending(listener int) bool {
+	fds := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return n > 0 && err == nil
 }
 
 func accept4(listener int) (fd int, from syscall.Sockaddr, err error) {

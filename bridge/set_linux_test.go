@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"github.com/gowsgi/gowsgi/internal/board"
 	"net"
 	"syscall"
 	"testing"
@@ -15,7 +16,7 @@ func TestBacklogOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	fl := newFDListener(l)
+	fl := newFDListener(l, board.Alone(), true)
 	defer fl.Close()
 	fd, _, err := fl.acceptFD()
 	if err != nil {

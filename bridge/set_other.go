@@ -5,6 +5,8 @@ package bridge
 import (
 	"errors"
 	"net"
+
+	"github.com/gowsgi/gowsgi/internal/board"
 )
 
 // Elsewhere no connection is parked: each has its goroutine.
@@ -29,9 +31,12 @@ func resetFD(int)                                 {}
 func fileConn(int) (net.Conn, error)              { return nil, errors.ErrUnsupported }
 func ownFD(net.Conn) (int, error)                 { return -1, errors.ErrUnsupported }
 
-type fdListener struct{ net.Listener }
+type fdListener struct {
+	net.Listener
+	parks bool
+}
 
-func newFDListener(net.Listener) *fdListener           { return nil }
-func (l *fdListener) acceptFD() (int, Endpoint, error) { return -1, Endpoint{}, errors.ErrUnsupported }
+func newFDListener(net.Listener, *board.Seat, bool) *fdListener { return nil }
+func (l *fdListener) acceptFD() (int, Endpoint, error)          { return -1, Endpoint{}, errors.ErrUnsupported }
 
 func machineLoad() (runnable, cores int) { return 0, 0 }

@@ -97,7 +97,7 @@ func (p *Pool) look(elapsed, limit time.Duration) (stalls []Stall, longest time.
 			continue
 		}
 		if s.silent += elapsed; s.silent >= limit {
-			stalls = append(stalls, s.giveUp(ErrTimeout))
+			stalls = append(stalls, p.giveUp(s, ErrTimeout))
 			continue
 		}
 		longest = max(longest, s.silent)
@@ -106,8 +106,9 @@ func (p *Pool) look(elapsed, limit time.Duration) (stalls []Stall, longest time.
 }
 
 // giveUp ends the request; the executor's own hold on it stays until it comes back.
-func (s *slot) giveUp(err error) Stall {
+func (p *Pool) giveUp(s *slot, err error) Stall {
 	s.lost = true
+	p.unstick(s)
 	return Stall{
 		Executor: s.executor, Record: append(Record(nil), s.x.Record...), Silent: s.silent,
 		Client: s.x.abandon(err),
@@ -121,14 +122,14 @@ func (p *Pool) GiveUp(err error) []Stall {
 	defer p.mu.Unlock()
 	p.stop()
 	for x := p.queue.pop(); x != nil; x = p.queue.pop() {
-		p.waiting.Add(-1)
+		p.seat.Waiting.Add(-1)
 		x.Fail(err)
 		x.Release()
 	}
 	var stalls []Stall
 	for _, s := range p.slots {
 		if s.x != nil && !s.lost {
-			stalls = append(stalls, s.giveUp(err))
+			stalls = append(stalls, p.giveUp(s, err))
 		}
 	}
 	return stalls

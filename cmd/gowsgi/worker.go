@@ -89,6 +89,7 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	}
 	log := l.Error().With("worker", os.Getpid())
 	pool := bridge.NewPool(cfg.pool)
+	pool.Share(link.Seat)
 	figures := newFigures(cfg, l.Access())
 	go beat(link, pool, figures)
 	var draining atomic.Bool
@@ -105,9 +106,13 @@ func workWith(link *master.Link, stdout, stderr io.Writer) error {
 	}
 	p := &place{
 		log: log, logs: l, reload: files, figures: figures, python: told.Python, pool: pool, listeners: link.Listeners, signals: signals,
-		serving: func(py *pyembed.Python) { link.Ready(py.Version + " " + py.Prefix) },
+		serving: func(py *pyembed.Python) {
+			link.Seat.Begin(cfg.threads)
+			link.Ready(py.Version + " " + py.Prefix)
+		},
 		stopping: func() {
 			draining.Store(true)
+			link.Seat.End()
 			link.Draining()
 			files.stop()
 		},

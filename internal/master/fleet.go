@@ -16,6 +16,7 @@ type worker struct {
 	pid        int  // 0: it is still being started
 	age        int  // 1 for the first that the master has started
 	place      int  // from 1: among those of its generation that stay
+	seat       int  // on the board; 0: none
 	reaped     bool // the number may be another's
 	generation int
 	phase      phase

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gowsgi/gowsgi/internal/board"
 )
 
 // workerVariable tells a process that it is a worker, and how many listeners it
@@ -22,7 +25,8 @@ const workerVariable = "GOWSGI_WORKER"
 const firstFD = 3
 
 // message is what a worker tells its master: one line of JSON each. What the master
-// says is one line too, the worker's place and the settings, and then nothing.
+// says is one line too, the worker's place, its seat on the board, whose descriptor
+// comes with it, and the settings, and then nothing.
 type message struct {
 	Kind string // one of the following
 	Code int    `json:",omitempty"` // of failed: the exit code
@@ -53,6 +57,7 @@ type Link struct {
 	Listeners []net.Listener
 	Settings  []byte // the generation's; nil: none
 	Place     int    // this worker's number, from 1, among those that serve together
+	Seat      *board.Seat
 	line      net.Conn
 	gone      chan struct{}
 	speaking  sync.Mutex
@@ -103,8 +108,9 @@ func JoinAs(line int, listeners []int, fromFD func(int) (net.Listener, error)) (
 		}
 		l.Listeners = append(l.Listeners, listener)
 	}
-	in := bufio.NewReader(c)
-	if err := l.readSettings(in); err != nil {
+	words := &firstWords{line: c.(*net.UnixConn)}
+	in := bufio.NewReader(words)
+	if err := l.readSettings(in, words); err != nil {
 		return nil, fmt.Errorf("the master's settings: %w", err)
 	}
 	go func() {
@@ -118,7 +124,49 @@ func JoinAs(line int, listeners []int, fromFD func(int) (net.Listener, error)) (
 	return l, nil
 }
 
-func (l *Link) readSettings(in *bufio.Reader) error {
+// firstWords reads a line, and takes the descriptor that comes with its first bytes.
+type firstWords struct {
+	line *net.UnixConn
+	read bool
+	file *os.File // nil: none has come
+}
+
+func (f *firstWords) Read(p []byte) (int, error) {
+	if f.read {
+		return f.line.Read(p)
+	}
+	f.read = true
+	rights := make([]byte, syscall.CmsgSpace(4))
+	n, got, _, _, err := f.line.ReadMsgUnix(p, rights)
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	messages, _ := syscall.ParseSocketControlMessage(rights[:got])
+	for i := range messages {
+		fds, _ := syscall.ParseUnixRights(&messages[i])
+		for _, fd := range fds {
+			f.file = os.NewFile(uintptr(fd), "board")
+		}
+	}
+	return n, err
+}
+
+// sit takes this worker's seat on the board.
+func (l *Link) sit(file *os.File, seat string) error {
+	l.Seat = board.Alone()
+	if file == nil {
+		return nil
+	}
+	n, err := strconv.Atoi(seat)
+	if err != nil {
+		file.Close()
+		return err
+	}
+	l.Seat, err = board.Sit(file, n)
+	return err
+}
+
+func (l *Link) readSettings(in *bufio.Reader, words *firstWords) error {
 	if err := l.line.SetReadDeadline(time.Now().Add(settingsLimit)); err != nil {
 		return err
 	}
@@ -130,12 +178,15 @@ func (l *Link) readSettings(in *bufio.Reader) error {
 			if err := l.line.SetReadDeadline(time.Time{}); err != nil {
 				return err
 			}
-			place, settings, _ := bytes.Cut(bytes.TrimSuffix(l.Settings, []byte("\n")), []byte(" "))
+			place, rest, _ := bytes.Cut(bytes.TrimSuffix(l.Settings, []byte("\n")), []byte(" "))
+			seat, settings, _ := bytes.Cut(rest, []byte(" "))
 			if l.Settings = nil; len(settings) > 0 {
 				l.Settings = settings
 			}
-			l.Place, err = strconv.Atoi(string(place))
-			return err
+			if l.Place, err = strconv.Atoi(string(place)); err != nil {
+				return err
+			}
+			return l.sit(words.file, string(seat))
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return err
 		case len(l.Settings) > settingsSize:

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gowsgi/gowsgi/internal/board"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -38,6 +39,7 @@ type Master struct {
 	Promoted    func() // called once when the predecessor has ended
 
 	fleet       fleet
+	board       *board.Board // nil: the system has none
 	generations map[int]*generation
 	endings     []<-chan struct{} // of generations whose End was or will be called
 	age         int               // of the newest worker
@@ -106,6 +108,11 @@ func (m *Master) Run() error {
 	m.generations, m.spawns = map[int]*generation{}, map[int]int{}
 	m.dir, _ = os.Getwd() // one that is gone is no reason not to start
 	m.ticked = time.Now()
+	shared, err := board.New()
+	if err != nil {
+		m.Log.Debug("the workers will not know of each other", "cause", err)
+	}
+	m.board = shared
 	m.begin(false)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -158,7 +165,7 @@ func (m *Master) killLate(now time.Time) {
 		}
 		if w.pid == 0 {
 			m.Log.Error("a worker was not even started in time; leaving it", "age", w.age)
-			m.fleet.remove(w) // started kills it if it still comes
+			m.remove(w) // started kills it if it still comes
 			continue
 		}
 		m.Log.Error("a worker does not end; killing it", "worker", w.pid)

@@ -28,10 +28,11 @@ type process struct {
 // spawn starts a worker; false: it could not.
 func (m *Master) spawn(g *generation, number int) bool {
 	m.age++
-	w := &worker{age: m.age, generation: number, place: m.fleet.place(number)}
+	w := &worker{age: m.age, generation: number, place: m.fleet.place(number), seat: m.takeSeat()}
 	m.spawns[w.place]++
 	line, theirs, err := newLine()
 	if err != nil {
+		m.freeSeat(w)
 		m.failed(w, &BootError{Code: 1, Text: err.Error()}, true)
 		return false
 	}
@@ -63,6 +64,26 @@ func (m *Master) spawn(g *generation, number int) bool {
 		})
 	}()
 	return true
+}
+
+// takeSeat returns a seat on the board for a worker; 0: there is none.
+func (m *Master) takeSeat() int {
+	if m.board == nil {
+		return 0
+	}
+	return m.board.Take()
+}
+
+func (m *Master) freeSeat(w *worker) {
+	if m.board != nil {
+		m.board.Free(w.seat)
+	}
+}
+
+// remove forgets a worker that has ended.
+func (m *Master) remove(w *worker) {
+	m.fleet.remove(w)
+	m.freeSeat(w)
 }
 
 // newLine makes a line to a worker. Its two ends are not inherited by others.
@@ -132,7 +153,7 @@ func (m *Master) started(w *worker, g *generation, pid int, err error) bool {
 	switch {
 	case err != nil:
 		w.process.line.Close()
-		m.fleet.remove(w)
+		m.remove(w)
 		if w.phase != draining && !m.stopping {
 			boot := &BootError{Code: 1, Text: fmt.Sprintf("starting a worker: %v", err)}
 			errors.As(err, &boot)
@@ -159,7 +180,16 @@ func (m *Master) listen(w *worker, settings []byte) {
 	defer close(w.process.read)
 	defer w.process.line.Close()
 	_ = w.process.line.SetWriteDeadline(time.Now().Add(settingsLimit))
-	if _, err := w.process.line.Write(fmt.Appendf(nil, "%d %s\n", w.place, settings)); err != nil {
+	// The board goes with the first bytes, which the kernel takes whole.
+	var rights []byte
+	if w.seat != 0 {
+		rights = syscall.UnixRights(m.board.FD())
+	}
+	_, _, err := w.process.line.WriteMsgUnix(fmt.Appendf(nil, "%d %d ", w.place, w.seat), rights, nil)
+	if err == nil {
+		_, err = w.process.line.Write(fmt.Appendf(nil, "%s\n", settings))
+	}
+	if err != nil {
 		return // it has ended, or will when it misses the settings
 	}
 	in := json.NewDecoder(w.process.line)
@@ -217,7 +247,7 @@ func (m *Master) ended(w *worker, status syscall.WaitStatus) {
 	<-w.process.read
 	m.post(func() {
 		g := m.of(w)
-		m.fleet.remove(w)
+		m.remove(w)
 		m.lost(w, status)
 		m.hook(g, call{name: ChildExit, args: Child{PID: w.pid, Age: w.age}})
 	})

@@ -241,6 +241,30 @@ def test_hup_with_code_that_does_not_load(start: Start, release: Path) -> None:
     assert server.stop() == 0
 
 
+@FORKED
+def test_a_slow_request_holds_up_no_new_connection(start: Start, forked: list[str]) -> None:
+    """Who connects while a worker is busy for long is answered by the other one."""
+    server = start("-w2", *forked)
+    slow = threading.Thread(target=ask_at_once, args=(server, "/sleep?s=4", 1))
+    slow.start()
+    server.wait_log("^sleeping ")
+    time.sleep(0.3)
+    took = []
+
+    def ask() -> None:
+        begin = time.monotonic()
+        who(server)
+        took.append(time.monotonic() - begin)
+
+    for _ in range(60):
+        threading.Thread(target=ask).start()
+        time.sleep(0.03)
+    slow.join()
+    proc.wait_for(lambda: len(took) == 60, 10, "all answers")
+    late = [seconds for seconds in took if seconds > 0.8]
+    assert len(late) <= 3, late  # of a worker that gets no core for a while, some are taken away
+
+
 def test_a_worker_that_is_replaced_finishes_a_slow_request(start: Start) -> None:
     server = start("-w2")
     old = workers(server, 2)
