@@ -43,10 +43,11 @@ type gate struct {
 	narrow bool
 	inside int // executors that are counted: one more may not enter while the gate is narrow
 
-	timer *time.Timer
-	armed bool
-	pause time.Duration // to the next tick
-	polls int           // the pool's at the last tick
+	timer  *time.Timer
+	armed  bool
+	pause  time.Duration // to the next tick
+	polls  int           // the pool's at the last tick
+	served int64         // likewise
 
 	stalls int
 	since  time.Time     // when stalls was 0
@@ -154,8 +155,13 @@ func (p *Pool) tick() {
 	if unwatched {
 		work = max(work, 1)
 	}
+	// One that is outside for a moment, between two requests, comes in again by itself.
+	// Another woken in its place would take a millisecond to come, and all would wait.
+	served := p.served.Load()
+	moves := g.narrow && !amiss && served != g.served
+	g.served = served
 	wakes := 0
-	for wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
+	for !moves && wakes < work && len(p.idle) > p.waking && g.admits(p.waking) {
 		p.waking++
 		wakes++
 	}

@@ -25,13 +25,14 @@ var mayImport = map[string][]string{
 	".":                  {"bridge", "bridge/http1", "wsgi", "pyembed"},
 	"bridge/http1":       {},
 	"bridge/uwsgi":       {},
-	"bridge":             {"bridge/http1", "bridge/uwsgi"},
+	"bridge":             {"bridge/http1", "bridge/uwsgi", "internal/board"},
 	"wsgi":               {"bridge", "bridge/http1", "bridge/uwsgi"},
 	"internal/accesslog": {"bridge", "bridge/http1"},
+	"internal/board":     {},
 	"internal/bundle":    {},
 	"internal/listen":    {},
 	"internal/logs":      {"bridge", "internal/accesslog", "internal/queue", "internal/statsd", "internal/syslog"},
-	"internal/master":    {},
+	"internal/master":    {"internal/board"},
 	"internal/onefile":   {"internal/bundle", "internal/unpacked"},
 	"internal/queue":     {},
 	"internal/reload":    {},
@@ -64,7 +65,8 @@ func isCommand(name string) bool {
 // outside lists the packages from other modules that a package may import; main
 // may import any.
 var outside = map[string][]string{
-	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto"},
+	"bridge":          {"github.com/hashicorp/go-hclog", "github.com/pires/go-proxyproto", "golang.org/x/sys/unix"},
+	"internal/board":  {"golang.org/x/sys/unix"},
 	"internal/bundle": {"github.com/klauspost/compress/zstd", "golang.org/x/sys/unix"},
 	"internal/logs":   {"github.com/hashicorp/go-hclog", "golang.org/x/sys/unix"},
 	"internal/master": {"github.com/hashicorp/go-hclog"},
