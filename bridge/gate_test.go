@@ -130,3 +130,29 @@ func TestGateOpensInCalm(t *testing.T) {
 		}
 	}
 }
+
+// TestTickLeavesTheGate: a tick wakes nobody in the place of an executor that is outside
+// for a moment, between two requests, but does when that does not come back.
+func TestTickLeavesTheGate(t *testing.T) {
+	p := NewPool(PoolLimits{Queue: 10})
+	wake := make(chan struct{}, 1)
+	p.mu.Lock()
+	p.gate.narrow = true
+	p.idle = append(p.idle, wake)
+	p.queue.push(NewExchange())
+	p.served.Add(1)
+	p.gate.armed = true // by hand
+	p.gate.timer = time.AfterFunc(time.Hour, func() {})
+	p.mu.Unlock()
+	p.tick()
+	if len(wake) != 0 {
+		t.Error("another executor was woken although one serves")
+	}
+	p.tick()
+	if len(wake) != 1 {
+		t.Error("no executor was woken although a request waits and none is served")
+	}
+	p.mu.Lock()
+	p.gate.timer.Stop()
+	p.mu.Unlock()
+}
