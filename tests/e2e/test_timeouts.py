@@ -80,7 +80,7 @@ def test_a_request_that_never_ends(start: Start, threads: int, path: str, functi
     with ThreadPoolExecutor(5) as pool:
         begun = time.monotonic()
         stuck = pool.submit(get, server, path)
-        time.sleep(1)
+        time.sleep(1.5)  # so that the last one still runs when it is told
         # They wait behind it, or run beside it.
         others = [pool.submit(get, server, f"/sleep?s={seconds}") for seconds in (0.1, 0.2, 1.5)]
         server.wait_log(TOLD, 4)
