@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shlex
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from support import proc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from support.interpreters import Venv
 
@@ -42,11 +43,29 @@ def clean_env(**changes: str) -> dict[str, str]:
     return env | changes
 
 
+def ports() -> Iterator[int]:
+    """Yield ports again and again that no test beside this one gets.
+
+    They are below those that the system gives to connections: one that it has chosen may
+    be a client's before the server listens there.
+    """
+    each = 2000
+    first = 12000 + each * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10)
+    start = os.getpid() % each  # what an earlier run has used may still be in TIME_WAIT
+    for n in itertools.count(start):
+        yield first + n % each
+
+
+PORTS = ports()
+
+
 def free_port() -> int:
     """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    for port in PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise AssertionError
 
 
 @dataclass(frozen=True)
