@@ -157,7 +157,7 @@ def settled(server: Server) -> proc.Counts:
 )
 def test_nothing_stays_behind(serve: Serve, drop: Callable[[int, int], None], reaches_app: bool, threads: int) -> None:
     server = serve("raw:app", threads=threads)
-    assert all_closed(server) is not None
+    settled(server)  # a thread that has just started still opens its descriptors
     drop_all(server, drop, WARM_UP)
     before, held, warm = settled(server), proc.descriptors(server.pid), all_closed(server)
     drop_all(server, drop, DROPS)
