@@ -170,37 +170,20 @@ func (s *Server) listener(l net.Listener, uwsgi bool) net.Listener {
 }
 
 func (s *Server) accept(l net.Listener, local Endpoint, uwsgi bool) (*conn, error) {
-	nc, parked, err := accept(l)
-	switch {
-	case err != nil:
+	if fl, ok := l.(*fdListener); ok && fl.parks {
+		fd, peer, err := fl.acceptFD()
+		c := &conn{srv: s, fd: fd, peer: peer, parkable: true}
+		c.req.Local = local
+		return c, err
+	}
+	nc, err := l.Accept()
+	if err != nil {
 		return nil, err
-	case parked != nil:
-		parked.srv = s
-		parked.req.Local = local
-		return parked, nil
 	}
 	c := newConn(s, nc, local)
 	c.uwsgi = uwsgi
 	c.holds = uwsgi && local.Unix
 	return c, nil
-}
-
-// accept returns the next connection, as package net's or as one that can be parked.
-func accept(l net.Listener) (nc net.Conn, parkable *conn, err error) {
-	fl, ok := l.(*fdListener)
-	if !ok {
-		nc, err = l.Accept()
-		return nc, nil, err
-	}
-	fd, peer, err := fl.acceptFD()
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case fl.parks:
-		return nil, &conn{fd: fd, peer: peer, parkable: true}, nil
-	}
-	nc, err = fileConn(fd)
-	return nc, nil, err
 }
 
 func (s *Server) start(c *conn) {

@@ -403,7 +403,16 @@ func (l *fdListener) isClosing() bool {
 // Close implements net.Listener.
 func (l *fdListener) Close() error { return errors.Join(l.Listener.Close(), l.ready.Close()) }
 
-// acceptFD is Accept. Once the listener is closed it leaves connections to others.
+// Accept implements net.Listener.
+func (l *fdListener) Accept() (net.Conn, error) {
+	fd, _, err := l.acceptFD()
+	if err != nil {
+		return nil, err
+	}
+	return fileConn(fd)
+}
+
+// acceptFD accepts a connection as a descriptor. Once the listener is closed it leaves connections to others.
 func (l *fdListener) acceptFD() (fd int, peer Endpoint, err error) {
 	var from syscall.Sockaddr
 	var failure error

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -49,16 +50,25 @@ func (t *Tally) excess() int64 {
 // seats is how many workers there can be, with those that end: more go without.
 const seats = 4095
 
-const size = (seats + 1) * int(unsafe.Sizeof(Tally{}))
-
-// Board is the shared memory. Seats are numbered from 1; 0 is none.
-type Board struct {
-	file *os.File          // nil in a worker
-	all  *[seats + 1]Tally // all[0].open is the highest number given out
-	used [seats + 1]bool   // of the master only, as what follows
+// memory is what the processes share.
+type memory struct {
+	highest atomic.Int64 // number given out
+	_       [7]int64
+	tallies [seats]Tally
 }
 
-// New makes a board, whose File the workers get. It fails where the system has no
+func (m *memory) tally(seat int) *Tally { return &m.tallies[seat-1] }
+
+const size = int(unsafe.Sizeof(memory{}))
+
+// Board is the master's side of it. Seats are numbered from 1; 0 is none.
+type Board struct {
+	file   *os.File
+	shared *memory
+	used   [seats]bool // of seat n at n-1
+}
+
+// New makes a board, whose FD the workers get. It fails where the system has no
 // memfd_create (memfd_create(2)).
 func New() (*Board, error) {
 	file, err := newFile()
@@ -69,49 +79,49 @@ func New() (*Board, error) {
 		file.Close()
 		return nil, fmt.Errorf("making memory to share with the workers: %w", err)
 	}
-	all, err := mapped(file)
+	shared, err := mapped(file)
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	return &Board{file: file, all: all}, nil
+	return &Board{file: file, shared: shared}, nil
 }
 
-func mapped(file *os.File) (*[seats + 1]Tally, error) {
-	memory, err := syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+func mapped(file *os.File) (*memory, error) {
+	bytes, err := syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("mapping the memory shared by the workers: %w", err)
 	}
-	return (*[seats + 1]Tally)(unsafe.Pointer(&memory[0])), nil
+	return (*memory)(unsafe.Pointer(&bytes[0])), nil
 }
 
 // FD is what a worker needs for Sit.
 func (b *Board) FD() int { return int(b.file.Fd()) }
 
-// Take returns the number of a free seat; 0: there is none. Not for concurrent use, as
-// Free.
+// Take returns the number of a free seat; 0: there is none, or no board. Not for
+// concurrent use, as Free.
 func (b *Board) Take() int {
-	for n := 1; n <= seats; n++ {
-		if !b.used[n] {
-			b.used[n] = true
-			b.clear(n)
-			b.all[0].open.Store(max(b.all[0].open.Load(), int64(n)))
-			return n
-		}
+	if b == nil {
+		return 0
 	}
-	return 0
+	n := 1 + slices.Index(b.used[:], false)
+	if n > 0 {
+		b.used[n-1] = true
+		b.shared.tally(n).clear()
+		b.shared.highest.Store(max(b.shared.highest.Load(), int64(n)))
+	}
+	return n
 }
 
-// Free takes back the seat of a process that has ended.
+// Free takes back the seat of a process that has ended; 0: it had none.
 func (b *Board) Free(n int) {
 	if n != 0 {
-		b.used[n] = false
-		b.clear(n)
+		b.used[n-1] = false
+		b.shared.tally(n).clear()
 	}
 }
 
-func (b *Board) clear(n int) {
-	t := &b.all[n]
+func (t *Tally) clear() {
 	t.threads.Store(0)
 	t.open.Store(0)
 	t.Busy.Store(0)
@@ -123,7 +133,7 @@ func (b *Board) clear(n int) {
 // Seat is a process's own tally, and its sight of the others'.
 type Seat struct {
 	*Tally
-	board *Board // nil: there are no others
+	shared *memory // nil: there are no others
 }
 
 // Alone returns the seat of a process that shares nothing.
@@ -136,11 +146,11 @@ func Sit(file *os.File, n int) (*Seat, error) {
 	if n < 1 || n > seats {
 		return nil, fmt.Errorf("there is no seat %d", n)
 	}
-	all, err := mapped(file)
+	shared, err := mapped(file)
 	if err != nil {
 		return nil, err
 	}
-	return &Seat{Tally: &all[n], board: &Board{all: all}}, nil
+	return &Seat{Tally: shared.tally(n), shared: shared}, nil
 }
 
 // Begin tells that this process accepts, with so many threads.
@@ -159,7 +169,7 @@ func (s *Seat) Opened() {
 func (s *Seat) Closed() { s.open.Add(-1) }
 
 // Shared tells whether there may be others.
-func (s *Seat) Shared() bool { return s.board != nil }
+func (s *Seat) Shared() bool { return s.shared != nil }
 
 // How long a connection is left to a process that has less to do: that may have no core
 // now, or be stopped.
@@ -194,11 +204,11 @@ func (s *Seat) Elsewhere() (n int64) {
 }
 
 func (s *Seat) others(yield func(*Tally) bool) {
-	if s.board == nil {
+	if s.shared == nil {
 		return
 	}
-	for n := range s.board.all[0].open.Load() {
-		if t := &s.board.all[n+1]; t != s.Tally && !yield(t) {
+	for n := range int(s.shared.highest.Load()) {
+		if t := s.shared.tally(n + 1); t != s.Tally && !yield(t) {
 			return
 		}
 	}

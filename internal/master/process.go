@@ -28,11 +28,11 @@ type process struct {
 // spawn starts a worker; false: it could not.
 func (m *Master) spawn(g *generation, number int) bool {
 	m.age++
-	w := &worker{age: m.age, generation: number, place: m.fleet.place(number), seat: m.takeSeat()}
+	w := &worker{age: m.age, generation: number, place: m.fleet.place(number), seat: m.board.Take()}
 	m.spawns[w.place]++
 	line, theirs, err := newLine()
 	if err != nil {
-		m.freeSeat(w)
+		m.board.Free(w.seat)
 		m.failed(w, &BootError{Code: 1, Text: err.Error()}, true)
 		return false
 	}
@@ -66,24 +66,10 @@ func (m *Master) spawn(g *generation, number int) bool {
 	return true
 }
 
-// takeSeat returns a seat on the board for a worker; 0: there is none.
-func (m *Master) takeSeat() int {
-	if m.board == nil {
-		return 0
-	}
-	return m.board.Take()
-}
-
-func (m *Master) freeSeat(w *worker) {
-	if m.board != nil {
-		m.board.Free(w.seat)
-	}
-}
-
 // remove forgets a worker that has ended.
 func (m *Master) remove(w *worker) {
 	m.fleet.remove(w)
-	m.freeSeat(w)
+	m.board.Free(w.seat)
 }
 
 // newLine makes a line to a worker. Its two ends are not inherited by others.
